@@ -1,0 +1,69 @@
+"""The task contract: what the machine does with the pixels, as a score and, if it can, a loss."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tamis.codecs import Image
+
+Predictions = npt.NDArray[np.float32]
+"""What a task says of N images, one row each: class logits `(N, K)`, or flattened outputs."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number per image that a task reports.
+
+    Attributes:
+        higher_is_better: direction.
+        smooth: whether it changes gradually enough for a BD-rate over a few hundred photos.
+        label: how tables and axes name it.
+    """
+
+    higher_is_better: bool
+    smooth: bool
+    label: str
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Scores images; the reference is the task's own prediction on the originals, or labels."""
+
+    name: str
+    """The spec that makes it, `classify:efficientnet_lite0`."""
+    measures: Mapping[str, Measure]
+    """What `score` returns, in the order of tables; the first smooth one is the default."""
+
+    def prepare(self, image: Image) -> Image:
+        """The image as the network sees it, for protocol `model`: resized and cropped, uint8."""
+        ...
+
+    def predict(self, images: Sequence[Image]) -> Predictions:
+        """Predictions for images of any sizes; each is resized whole, without a crop."""
+        ...
+
+    def score(
+        self,
+        predictions: Predictions,
+        reference: Predictions,
+        labels: Sequence[int | None] | None = None,
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Every measure for every image, `(N,)`; NaN where it needs a label and has none."""
+        ...
+
+
+@runtime_checkable
+class DifferentiableTask(Task, Protocol):
+    """A task whose loss has a gradient to the pixels, so it can train or refine."""
+
+    def outputs(self, x: torch.Tensor) -> Any:
+        """Network outputs for `x`, `(N, 3, H, W)` in [0, 1], resized inside to the input size."""
+        ...
+
+    def loss(self, outputs: Any, reference: Any) -> torch.Tensor:
+        """Distance of `outputs` to the outputs on the originals, `(N,)`, smooth, zero if equal."""
+        ...
