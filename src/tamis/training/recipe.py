@@ -1,0 +1,265 @@
+"""A training recipe: everything a run depends on, read from YAML and checked before it starts."""
+
+import difflib
+import hashlib
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tamis.codecs import get_codec
+from tamis.errors import MissingPackageError, RecipeError, TamisError
+
+Cropping = Literal["resized", "whole", "native"]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class DataRecipe(_Section):
+    """Where the photos are and how training crops are cut from them.
+
+    Attributes:
+        folders: folders of photos, searched recursively; `sample` is the photos that
+            scikit-image and scikit-learn carry. No labels are needed.
+        crop: side of the square training pictures, in pixels.
+        cropping: one is drawn for each picture. `resized`: a random part of the photo, resized
+            to `crop`; `whole`: the whole photo, squeezed to `crop`; `native`: a random window at
+            the photo's own resolution.
+        area: smallest and largest part of the photo's area that `resized` takes.
+        held_out: photos kept out of training, for the plain codec's curve and for validation.
+        cache_side: photos are kept in memory with their longer side at most this long, in pixels.
+    """
+
+    folders: Annotated[tuple[str, ...], Field(min_length=1)]
+    crop: Annotated[int, Field(ge=32, multiple_of=16)] = 224
+    cropping: Annotated[tuple[Cropping, ...], Field(min_length=1)] = ("resized",)
+    area: tuple[Positive, Positive] = (0.35, 1.0)
+    held_out: Count = 32
+    cache_side: Annotated[int, Field(ge=64)] = 512
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DataRecipe":
+        if not self.area[0] <= self.area[1] <= 1:
+            raise ValueError("area is [smallest, largest], both at most 1")
+        return self
+
+
+class CodecRecipe(_Section):
+    """One codec, the qualities it is trained at and what a nat of task loss is worth there.
+
+    Attributes:
+        spec: codec spec, such as `jpeg` or `bpg`.
+        qualities: one is drawn for each batch.
+        lambda_: bpp a unit of task loss is worth: a value per quality, or `auto`, the slope of the
+            plain codec's own curve (`docs/concepts/lambda.md`). Written `lambda` in YAML.
+        lambda_scale: factor on every lambda.
+    """
+
+    spec: str
+    qualities: Annotated[tuple[int, ...], Field(min_length=1)]
+    lambda_: Literal["auto"] | dict[int, Positive] = Field("auto", alias="lambda")
+    lambda_scale: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _codec_takes_them(self) -> "CodecRecipe":
+        try:
+            codec = get_codec(self.spec)
+            for quality in self.qualities:
+                codec.quality.check(codec.name, quality)
+        except MissingPackageError:
+            raise
+        except TamisError as error:
+            raise ValueError(str(error)) from error
+        if isinstance(self.lambda_, dict):
+            missing = sorted(set(self.qualities) - set(self.lambda_))
+            if missing:
+                raise ValueError(f"lambda has no value for {self.spec} quality {missing[0]}")
+        return self
+
+
+class TaskRecipe(_Section):
+    """One differentiable task and the weight of its loss in the sum."""
+
+    spec: str
+    weight: Positive = 1.0
+
+
+class AugmentationRecipe(_Section):
+    """Random change that original and decoded picture share before the tasks see them.
+
+    Attributes:
+        shift: largest shift, as a part of the side.
+        scale: the picture is zoomed by 1 - scale to 1 + scale.
+        flip: whether half of the pictures are mirrored.
+    """
+
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.06
+    scale: Annotated[float, Field(ge=0, le=0.5)] = 0.15
+    flip: bool = True
+
+
+class OptimiserRecipe(_Section):
+    """Adam: a linear warm-up, then a cosine to zero or a constant rate; gradients clipped."""
+
+    learning_rate: Positive = 3e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warm_up: Annotated[int, Field(ge=0)] = 100
+    clip: Positive = 1.0
+
+
+class CheckpointRecipe(_Section):
+    """How often the state is written: after so many steps or minutes, whichever comes first."""
+
+    steps: Count | None = None
+    minutes: Positive = 2.0
+
+
+class ValidationRecipe(_Section):
+    """Real coding of the held-out photos against the plain codec's curve on the same photos.
+
+    Attributes:
+        every: steps between validations; one is always made after the last step.
+        samples: photos drawn as original | filtered | decoded for each codec and quality.
+    """
+
+    every: Count = 500
+    samples: Annotated[int, Field(ge=0)] = 4
+
+
+class TeacherRecipe(_Section):
+    """Refined photos as dense targets, see `tamis.training.teacher` for the folder's layout.
+
+    Attributes:
+        folder: what `write_target` wrote.
+        steps: steps at the start that only imitate the teacher; no codec, no proxy.
+        weight: factor on the squared pixel error to the target, in grey levels.
+        task_weight: factor on the task losses between filtered picture and target.
+    """
+
+    folder: str
+    steps: Count
+    weight: NotNegative = 1.0
+    task_weight: NotNegative = 0.0
+
+
+class Recipe(_Section):
+    """One preprocessor training run: `L = R + lambda sum_k w_k D_k + beta D_pre`.
+
+    Attributes:
+        name: name of the exported files.
+        network: `npp-lite` or `npp`.
+        init: `.safetensors` file to start from, or null for the untrained network.
+        beta: weight of D_pre, the squared error between photo and filtered photo with pixels in
+            [0, 1]: at beta 100 a PSNR of 30 dB costs as much as 0.1 bpp.
+        forward: values of image and rate from the real `codec`, or from the `proxy` (ablation).
+        compare_every: steps between comparisons with the plain codec on the training batch.
+        precision: arithmetic of the task networks; the preprocessor is always float32.
+        threads: processor threads for torch and for the codec.
+        out: folder of the run; written into by `train_preprocessor`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    network: Literal["npp-lite", "npp"] = "npp-lite"
+    init: str | None = None
+    data: DataRecipe
+    codecs: Annotated[tuple[CodecRecipe, ...], Field(min_length=1)]
+    tasks: Annotated[tuple[TaskRecipe, ...], Field(min_length=1)]
+    beta: NotNegative = 0.5
+    forward: Literal["codec", "proxy"] = "codec"
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+    optimiser: OptimiserRecipe = OptimiserRecipe()
+    teacher: TeacherRecipe | None = None
+    steps: Count
+    batch: Count = 16
+    seed: int = 0
+    threads: Count = 2
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compare_every: Count = 20
+    checkpoint: CheckpointRecipe = CheckpointRecipe()
+    validation: ValidationRecipe = ValidationRecipe()
+    out: str
+
+    @field_validator("codecs")
+    @classmethod
+    def _once(cls, codecs: tuple[CodecRecipe, ...]) -> tuple[CodecRecipe, ...]:
+        specs = [codec.spec for codec in codecs]
+        if twice := {spec for spec in specs if specs.count(spec) > 1}:
+            raise ValueError(f"codec {min(twice)} is listed twice; put its qualities together")
+        return codecs
+
+    def fingerprint(self) -> str:
+        """Hash of what the result depends on: all but where, how often and how fast it is kept."""
+        kept = self.model_dump(
+            mode="json", by_alias=True, exclude={"out", "checkpoint", "threads", "validation"}
+        )
+        return hashlib.sha256(yaml.safe_dump(kept).encode()).hexdigest()[:16]
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe from YAML.
+
+    Raises:
+        RecipeError: no such file, not YAML, an unknown key (the message says where and names the
+            nearest key), a missing key, or a value outside its range.
+    """
+    path = Path(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"no recipe to read at {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path} is not YAML: {reason}") from error
+    return parse_recipe(document, str(path))
+
+
+def parse_recipe(document: Any, source: str = "the recipe") -> Recipe:
+    """Validate a recipe given as nested dicts; `source` names it in errors.
+
+    Raises:
+        RecipeError: as `load_recipe`.
+    """
+    if not isinstance(document, dict):
+        raise RecipeError(f"{source} holds no keys; a recipe is a mapping")
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        raise RecipeError(_one_line(error, source)) from error
+
+
+def _one_line(error: ValidationError, source: str) -> str:
+    # An unknown key is the cause more often than the "field required" it brings along.
+    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}"
+    *parents, key = first["loc"]
+    known = _known_keys(Recipe, parents)
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    place = f" in {'.'.join(str(part) for part in parents)}" if parents else ""
+    return f"{source}: unknown key '{key}'{place}; {hint}known: {', '.join(sorted(known))}"
+
+
+def _known_keys(model: type[BaseModel], location: list[int | str]) -> list[str]:
+    """Keys of the section at `location`, walking from `model` by field names and list indices."""
+    for part in location:
+        if isinstance(part, str):
+            field = next(f for n, f in model.model_fields.items() if part in (n, f.alias))
+            model = _section_of(field.annotation) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return annotation if issubclass(annotation, BaseModel) else None
+    found = (_section_of(part) for part in typing.get_args(annotation))
+    return next((section for section in found if section), None)
