@@ -5,10 +5,11 @@ from typing import Any, get_args, get_type_hints
 
 from tamis.codecs.base import Codec, Image
 from tamis.codecs.jpeg import Jpeg
+from tamis.codecs.vvc import Vvc
 from tamis.errors import CorruptFileError, MissingPackageError, TamisError, UnknownNameError
 from tamis.spec import Spec
 
-CODECS: dict[str, type[Codec]] = {cls.name: cls for cls in (Jpeg,)}
+CODECS: dict[str, type[Codec]] = {cls.name: cls for cls in (Jpeg, Vvc)}
 """Every codec of this package; the order is the order of `tamis codecs`."""
 
 
@@ -56,7 +57,11 @@ def _choices(hint: Any) -> list[Any]:
     if hint is bool:
         return [True, False]
     parts = get_args(hint)
-    return [choice for part in parts for choice in (_choices(part) if part is bool or get_args(part) else [part])]
+    return [
+        choice
+        for part in parts
+        for choice in (_choices(part) if part is bool or get_args(part) else [part])
+    ]
 
 
 def sniff(data: bytes) -> Codec:
@@ -69,7 +74,9 @@ def sniff(data: bytes) -> Codec:
     for name, cls in CODECS.items():
         if cls.recognizes(data[:64]):
             return get_codec(name)
-    raise CorruptFileError(f"these {len(data)} bytes begin like no format known: {', '.join(CODECS)}")
+    raise CorruptFileError(
+        f"these {len(data)} bytes begin like no format known: {', '.join(CODECS)}"
+    )
 
 
 def decode(data: bytes) -> Image:
