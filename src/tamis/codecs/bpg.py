@@ -1,0 +1,159 @@
+"""BPG: an HEVC intra picture without its parameter sets, in a header of a dozen bytes.
+
+Source: BPG Specification 0.9.5 (F. Bellard, 2015). libbpg's `bpgdec` opens what this writes, and
+this opens what `bpgenc` writes.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from tamis.codecs.base import Codec, Image, QualityScale, check_size
+from tamis.codecs.bpg_container import MAGIC, BpgHeader, read_bpg, read_tools, write_bpg, write_tools
+from tamis.codecs.hevc_bitstream import (
+    PPS,
+    PREFIX_SEI,
+    SPS,
+    START_CODE,
+    SUFFIX_SEI,
+    VPS,
+    CodingTools,
+    Sps,
+    is_slice,
+    nal_layer,
+    nal_type,
+    parse_sps,
+    split_nals,
+    starts_picture,
+    to_base_layer,
+    write_sps,
+    write_vps,
+)
+from tamis.codecs.x265 import BLOCK, MIN_SIDE, Preset, decode_intra, encode_intra, pad
+from tamis.codecs.ycbcr import ColorFormat, Layout, Plane, planes_to_rgb, rgb_to_planes
+from tamis.errors import CodecError, CorruptFileError
+
+_CHROMA_FORMAT: dict[Layout, int] = {"400": 0, "420": 1, "422": 2, "444": 3}
+
+# Bit depths FFmpeg's HEVC decoder has.
+_DEPTHS = (8, 9, 10, 12)
+
+
+@dataclass(frozen=True)
+class Bpg(Codec):
+    """BPG with 8-bit BT.601 full-range YCbCr, encoded by x265 at a constant QP.
+
+    Reads every still picture of up to 12 bits that FFmpeg's decoder takes, whatever its chroma
+    format and colour space; of an animation the first picture. Opacity is dropped.
+
+    Attributes:
+        chroma: chroma format, `"420"` or `"444"`.
+        preset: x265 preset; `"veryslow"` is what `bpgenc` uses by default.
+    """
+
+    name: ClassVar[str] = "bpg"
+    suffix: ClassVar[str] = ".bpg"
+    quality: ClassVar[QualityScale] = QualityScale(
+        "QP", 0, 51, False, (47, 44, 41, 38, 36, 34, 31, 28, 25, 22), 34
+    )
+    max_side: ClassVar[int] = 16384
+
+    chroma: Literal["420", "444"] = "420"
+    preset: Preset = "veryslow"
+
+    @classmethod
+    def recognizes(cls, head: bytes) -> bool:
+        """Whether `head` is the start of a BPG file."""
+        return head.startswith(MAGIC)
+
+    def step(self, quality: int) -> float:
+        """HEVC's quantization step: 1 at slice QP 4, doubling every 6 (H.265, equation 8-309)."""
+        return float(2 ** ((slice_qp(quality) - 4) / 6))
+
+    def _encode(self, image: Image, quality: int) -> bytes:
+        height, width = image.shape[:2]
+        color = ColorFormat(layout=self.chroma)
+        if min(height, width) < MIN_SIDE:
+            raise CodecError(
+                f"bpg takes sides from {MIN_SIDE} pixels (x265's least); this is {width}x{height}"
+            )
+        coded = (-(-height // BLOCK) * BLOCK, -(-width // BLOCK) * BLOCK)
+        luma, *chroma = rgb_to_planes(image, color)
+        half = 2 if self.chroma == "420" else 1
+        planes = [pad(luma, *coded), *(pad(p, coded[0] // half, coded[1] // half) for p in chroma)]
+        nals = split_nals(encode_intra(planes, quality, self.preset))
+        tools = next(parse_sps(nal).tools for nal in nals if nal_type(nal) == SPS)
+        kept = START_CODE.join(nal for nal in nals if is_slice(nal) or nal_type(nal) == PPS)
+        return write_bpg(BpgHeader(width, height, color), write_tools(tools) + kept)
+
+    def _decode(self, data: bytes) -> Image:
+        header, picture, _ = read_bpg(data)
+        check_size(self.name, header.width, header.height, self.max_side)
+        if header.color.depth not in _DEPTHS:
+            raise CorruptFileError(
+                f"BPG with {header.color.depth} bits is not supported; depths are {_DEPTHS}"
+            )
+        at = 0
+        alpha_tools = None
+        if header.alpha != "none":
+            alpha_tools, at = read_tools(picture, at)
+        tools, at = read_tools(picture, at)
+        nals = first_picture(split_nals(START_CODE + picture[at:]), alpha_tools is not None)
+        planes = decode_layer(nals, 0, header, header.color.layout, tools)
+        image = planes_to_rgb(planes, header.width, header.height, header.color)
+        if alpha_tools is None or header.alpha == "straight":
+            return image
+        (fourth,) = decode_layer(nals, 1, header, "400", alpha_tools)
+        return apply_fourth_plane(image, fourth, header)
+
+
+def first_picture(nals: list[bytes], has_alpha: bool) -> list[bytes]:
+    """The NAL units of the first picture (and of its alpha picture), without what is not needed.
+
+    Raises:
+        CorruptFileError: parameter sets that BPG forbids, and which would overrule the header.
+    """
+    kept: list[bytes] = []
+    started = dict.fromkeys(range(1 + has_alpha), False)
+    for nal in nals:
+        layer = nal_layer(nal)
+        if nal_type(nal) in (VPS, SPS):
+            raise CorruptFileError("the HEVC data of a BPG file must not hold a VPS or an SPS")
+        if layer not in started:
+            continue
+        if starts_picture(nal):
+            if started[layer]:
+                break
+            started[layer] = True
+        if is_slice(nal) or nal_type(nal) in (PPS, PREFIX_SEI, SUFFIX_SEI):
+            kept.append(nal)
+    return kept
+
+
+def decode_layer(
+    nals: list[bytes], layer: int, header: BpgHeader, layout: Layout, tools: CodingTools
+) -> list[Plane]:
+    """Planes of the colour (0) or alpha (1) layer, behind the SPS its BPG header stands for."""
+    block = tools.cb_size
+    width, height = (-(-side // block) * block for side in (header.width, header.height))
+    sps = Sps(_CHROMA_FORMAT[layout], width, height, header.color.depth, tools)
+    own = [to_base_layer(nal) for nal in nals if nal_layer(nal) == layer]
+    stream = b"".join(START_CODE + nal for nal in (write_vps(), write_sps(sps), *own))
+    planes, depth = decode_intra(stream)
+    shapes = {"400": [], "420": [(height // 2, width // 2)] * 2, "422": [(height, width // 2)] * 2}
+    expected = [(height, width), *shapes.get(layout, [(height, width)] * 2)]
+    if depth != header.color.depth or [plane.shape for plane in planes] != expected:
+        raise CorruptFileError("the HEVC picture is not what the BPG header announces")
+    return planes
+
+
+def apply_fourth_plane(image: Image, fourth: Plane, header: BpgHeader) -> Image:
+    """Undo premultiplied opacity, or multiply by W, to get the colours themselves."""
+    scale = (1 << header.color.depth) - 1
+    weight = fourth[: header.height, : header.width, None] / np.float32(scale)
+    if header.alpha == "white":
+        return np.rint(image * weight).astype(np.uint8)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        color = np.where(weight > 0, image / weight, 255)
+    return np.rint(np.minimum(color, 255)).astype(np.uint8)
