@@ -1,7 +1,8 @@
 """VVC (H.266) intra pictures: libvvenc in the ffmpeg of imageio-ffmpeg, decoded in process by PyAV.
 
 The pixels go to ffmpeg and the byte stream comes back over pipes. The picture is 10-bit 4:2:0,
-BT.601, full range (as in JPEG and BPG), which the stream's VUI says.
+BT.601 in video range, which the stream's VUI says (ffmpeg does not let libvvenc signal the full
+range).
 """
 
 import subprocess
@@ -12,19 +13,20 @@ from typing import ClassVar, Literal
 import av
 import imageio_ffmpeg
 import numpy as np
-import numpy.typing as npt
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 
 from tamis.codecs.base import MAX_PIXELS, Codec, Image, QualityScale, check_size
 from tamis.codecs.vvc_bitstream import (
-    SEI_SUFFIX,
     SPS,
+    SUFFIX_SEI,
     Nal,
     coded_size,
     nal_units,
     size_message,
     true_size,
 )
+from tamis.codecs.ycbcr import ColorFormat, Layout, Matrix, Plane, planes_to_rgb, rgb_to_planes
 from tamis.errors import CodecError, CorruptFileError, LimitError
 
 SMALLEST_SIDE = 16
@@ -41,8 +43,16 @@ VVENC_PARAMS = ":".join(
     )
 )
 
-COLOUR = ("-color_range pc -colorspace smpte170m -color_primaries bt709 -color_trc iec61966-2-1"
-).split()  # fmt: skip
+COLOR = (
+    "-color_range", "tv", "-colorspace", "smpte170m",
+    "-color_primaries", "bt709", "-color_trc", "iec61966-2-1",
+)  # fmt: skip
+
+MATRICES: dict[int, Matrix] = {0: "rgb", 1: "bt709", 8: "ycgco", 9: "bt2020", 10: "bt2020"}
+"""Matrix coefficients as ITU-T H.273 numbers them."""
+
+FULL = 2
+"""FFmpeg's number for the full range of sample values (`AVCOL_RANGE_JPEG`)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class Vvc(Codec):
     name: ClassVar[str] = "vvc"
     suffix: ClassVar[str] = ".266"
     quality: ClassVar[QualityScale] = QualityScale(
-        "QP", 0, 63, False, (51, 48, 45, 42, 40, 37, 34, 31, 28, 25, 22), 37
+        "QP", 0, 63, False, (47, 44, 42, 40, 38, 36, 34, 31, 28, 25, 22), 34
     )
     max_side: ClassVar[int] = 16384
 
@@ -85,8 +95,8 @@ class Vvc(Codec):
         return header[0] == 0 and header[1] & 7 == 1 and header[1] >> 3 in {12, 13, 14, 15, 20, 23}
 
     def step(self, quality: int) -> float:
-        """Quantization step in grey levels: it doubles every 6 QP and is 1 at QP 4."""
-        return float(2 ** ((quality - 4) / 6))
+        """Quantization step in grey levels, doubling every 6 QP; it is 1 in video range at QP 4."""
+        return float(2 ** ((quality - 4) / 6) * 255 / 219)
 
     def _encode(self, image: Image, quality: int) -> bytes:
         height, width = image.shape[:2]
@@ -101,16 +111,16 @@ class Vvc(Codec):
         command = [
             _ffmpeg() or "ffmpeg", "-hide_banner", "-nostdin", "-loglevel", "error",
             "-f", "rawvideo", "-pixel_format", "yuv420p10le", "-video_size", f"{width}x{height}",
-            "-framerate", "1", *COLOUR, "-i", "pipe:0",
+            "-framerate", "1", *COLOR, "-i", "pipe:0",
             "-c:v", "libvvenc", "-preset", self.preset, "-qp", str(quality), "-qpa", "0",
-            "-threads", "1", "-vvenc-params", VVENC_PARAMS, *COLOUR,
+            "-threads", "1", "-vvenc-params", VVENC_PARAMS, *COLOR,
             "-frames:v", "1", "-f", "vvc", "pipe:1",
         ]  # fmt: skip
         # The slowest case seen, preset slow at QP 0, takes 0.2 ms a pixel; ten times that.
         timeout = 120 + 0.002 * width * height
         try:
             done = subprocess.run(
-                command, input=rgb_to_planes(image), capture_output=True, timeout=timeout
+                command, input=_raw_video(image), capture_output=True, timeout=timeout
             )
         except subprocess.TimeoutExpired as error:
             raise CodecError(
@@ -126,8 +136,8 @@ class Vvc(Codec):
     def _decode(self, data: bytes) -> Image:
         units = list(nal_units(data))
         self._check_sizes(units)
-        image = planes_to_rgb(_decode_picture(data))
-        sizes = [true_size(unit.payload) for unit in units if unit.kind == SEI_SUFFIX]
+        image = _rgb(_decode_picture(data))
+        sizes = [true_size(unit.payload) for unit in units if unit.kind == SUFFIX_SEI]
         width, height = next(filter(None, sizes), (image.shape[1], image.shape[0]))
         if not (0 < width <= image.shape[1] and 0 < height <= image.shape[0]):
             raise CorruptFileError("the VVC stream announces a true size larger than its picture")
@@ -144,7 +154,7 @@ class Vvc(Codec):
 @cache
 def _ffmpeg() -> str | None:
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
         return None
 
@@ -156,73 +166,50 @@ def _pad(image: Image) -> Image:
     return np.pad(image, ((0, down), (0, right), (0, 0)), mode="edge") if down or right else image
 
 
+def _raw_video(image: Image) -> bytes:
+    """Planes of `image` (even sides) one after another, as ffmpeg's `yuv420p10le`."""
+    planes = rgb_to_planes(image, ColorFormat(limited=True))
+    # In video range, unlike the full one, a sample of 10 bits is exactly four of 8 bits.
+    return b"".join((plane.astype("<u2") << 2).tobytes() for plane in planes)
+
+
 def _decode_picture(data: bytes) -> VideoFrame:
     """The only picture of a VVC stream."""
     context = av.CodecContext.create("vvc", "r")
     context.thread_count = 1
+    # By default FFmpeg conceals errors; a wrong picture must not pass for the right one.
     context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "explode+careful"}
     frames: list[VideoFrame] = []
     try:
-        for packet in [*context.parse(data), *context.parse(None)]:
-            frames += context.decode(packet)  # type: ignore[attr-defined]
-        frames += context.decode(None)  # type: ignore[attr-defined]
+        for packet in [*context.parse(data), *context.parse(None), None]:
+            frames += context.decode(packet)
     except (av.FFmpegError, ValueError) as error:
-        raise CorruptFileError("not a whole VVC picture: the decoder gave up on it") from error
+        raise CorruptFileError("not a whole VVC picture: its decoder finds an error") from error
     except MemoryError as error:
         raise LimitError("not enough memory for this VVC picture") from error
     if len(frames) != 1 or frames[0].is_corrupt:
-        raise CorruptFileError(f"a VVC file here is one whole picture; this has {len(frames)}")
+        raise CorruptFileError(f"expected one whole VVC picture, found {len(frames)}")
     return frames[0]
 
 
-PEAK = 1023
-"""Largest sample value: libvvenc in ffmpeg takes 10 bits."""
-
-
-def rgb_to_planes(image: Image) -> bytes:
-    """The 10-bit 4:2:0 planes Y, Cb, Cr of `image` (even sides), little-endian, one after another."""
-    red, green, blue = (image[..., i].astype(np.float32) * (PEAK / 255) for i in range(3))
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    chroma = ((blue - luma) / 1.772, (red - luma) / 1.402)
-    halved = [_halve(plane) + (PEAK + 1) / 2 for plane in chroma]
-    planes = [np.clip(np.rint(plane), 0, PEAK).astype("<u2") for plane in (luma, *halved)]
-    return b"".join(plane.tobytes() for plane in planes)
-
-
-def planes_to_rgb(frame: VideoFrame) -> Image:
-    """The RGB picture of a decoded frame, the inverse of `rgb_to_planes` up to rounding."""
-    if frame.format.name != "yuv420p10le":
-        return frame.to_ndarray(format="rgb24")
-    luma, cb, cr = (_plane(frame, i) for i in range(3))
-    cb, cr = (
-        _double(plane - (PEAK + 1) / 2)[: luma.shape[0], : luma.shape[1]] for plane in (cb, cr)
+def _rgb(frame: VideoFrame) -> Image:
+    """Convert a decoded picture as its stream says, BT.601 and video range where it does not."""
+    components = frame.format.components
+    depth = components[0].bits
+    if len(components) == 1:
+        layout: Layout = "400"
+    else:
+        wide = components[1].width == frame.width
+        layout = "444" if components[1].height == frame.height and wide else "422"
+        layout = "420" if components[1].height < frame.height else layout
+    color = ColorFormat(
+        layout, MATRICES.get(int(frame.colorspace), "bt601"), int(frame.color_range) != FULL, depth
     )
-    red = luma + 1.402 * cr
-    blue = luma + 1.772 * cb
-    green = (luma - 0.299 * red - 0.114 * blue) / 0.587
-    rgb = np.stack((red, green, blue), axis=-1) * (255 / PEAK)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    planes = [_samples(plane, depth) for plane in frame.planes]
+    return planes_to_rgb(planes, frame.width, frame.height, color)
 
 
-def _plane(frame: VideoFrame, index: int) -> npt.NDArray[np.float32]:
-    plane = frame.planes[index]
-    samples = np.frombuffer(plane, "<u2").reshape(plane.height, plane.line_size // 2)
-    return samples[:, : plane.width].astype(np.float32)
-
-
-def _halve(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    rows = plane[::2] + plane[1::2]
-    return (rows[:, ::2] + rows[:, 1::2]) / 4
-
-
-def _double(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Linear interpolation of samples that lie midway between four pixels, edges repeated."""
-    for axis in (0, 1):
-        padded = np.pad(plane, [(1, 1) if i == axis else (0, 0) for i in (0, 1)], mode="edge")
-        middle, before, after = (
-            padded.take(range(start, start + plane.shape[axis]), axis) for start in (1, 0, 2)
-        )
-        pair = (0.75 * middle + 0.25 * before, 0.75 * middle + 0.25 * after)
-        shape = [2 * n if i == axis else n for i, n in enumerate(plane.shape)]
-        plane = np.stack(pair, axis=axis + 1).reshape(shape)
-    return plane
+def _samples(plane: VideoPlane, depth: int) -> Plane:
+    kind = np.dtype(np.uint8) if depth == 8 else np.dtype("<u2")
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width * kind.itemsize].copy().view(kind)
