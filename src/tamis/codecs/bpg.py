@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from tamis.codecs import bpg_container as container
 from tamis.codecs.base import Codec, Image, QualityScale, check_size
-from tamis.codecs.bpg_container import MAGIC, BpgHeader, read_bpg, read_tools, write_bpg, write_tools
 from tamis.codecs.hevc_bitstream import (
     PPS,
     PREFIX_SEI,
@@ -18,18 +18,14 @@ from tamis.codecs.hevc_bitstream import (
     START_CODE,
     SUFFIX_SEI,
     VPS,
-    CodingTools,
-    Sps,
     is_slice,
     nal_layer,
     nal_type,
-    parse_sps,
     split_nals,
     starts_picture,
     to_base_layer,
-    write_sps,
-    write_vps,
 )
+from tamis.codecs.hevc_sps import CodingTools, Sps, parse_sps, write_sps, write_vps
 from tamis.codecs.x265 import BLOCK, MIN_SIDE, Preset, decode_intra, encode_intra, pad
 from tamis.codecs.ycbcr import ColorFormat, Layout, Plane, planes_to_rgb, rgb_to_planes
 from tamis.errors import CodecError, CorruptFileError
@@ -65,7 +61,7 @@ class Bpg(Codec):
     @classmethod
     def recognizes(cls, head: bytes) -> bool:
         """Whether `head` is the start of a BPG file."""
-        return head.startswith(MAGIC)
+        return head.startswith(container.MAGIC)
 
     def step(self, quality: int) -> float:
         """HEVC's quantization step: 1 at slice QP 4, doubling every 6 (H.265, equation 8-309)."""
@@ -85,10 +81,12 @@ class Bpg(Codec):
         nals = split_nals(encode_intra(planes, quality, self.preset))
         tools = next(parse_sps(nal).tools for nal in nals if nal_type(nal) == SPS)
         kept = START_CODE.join(nal for nal in nals if is_slice(nal) or nal_type(nal) == PPS)
-        return write_bpg(BpgHeader(width, height, color), write_tools(tools) + kept)
+        return container.write_bpg(
+            container.BpgHeader(width, height, color), container.write_tools(tools) + kept
+        )
 
     def _decode(self, data: bytes) -> Image:
-        header, picture, _ = read_bpg(data)
+        header, picture, _ = container.read_bpg(data)
         check_size(self.name, header.width, header.height, self.max_side)
         if header.color.depth not in _DEPTHS:
             raise CorruptFileError(
@@ -97,8 +95,8 @@ class Bpg(Codec):
         at = 0
         alpha_tools = None
         if header.alpha != "none":
-            alpha_tools, at = read_tools(picture, at)
-        tools, at = read_tools(picture, at)
+            alpha_tools, at = container.read_tools(picture, at)
+        tools, at = container.read_tools(picture, at)
         nals = first_picture(split_nals(START_CODE + picture[at:]), alpha_tools is not None)
         planes = decode_layer(nals, 0, header, header.color.layout, tools)
         image = planes_to_rgb(planes, header.width, header.height, header.color)
@@ -106,6 +104,15 @@ class Bpg(Codec):
             return image
         (fourth,) = decode_layer(nals, 1, header, "400", alpha_tools)
         return apply_fourth_plane(image, fourth, header)
+
+
+def slice_qp(quality: int) -> int:
+    """QP of the picture that `bpgenc -q quality` codes with x265.
+
+    In constant-QP mode x265 codes an intra picture finer than asked by its I/P ratio of 1.4,
+    `6 log2(1.4)`, which comes to 3.
+    """
+    return max(0, quality - 3)
 
 
 def first_picture(nals: list[bytes], has_alpha: bool) -> list[bytes]:
@@ -132,7 +139,7 @@ def first_picture(nals: list[bytes], has_alpha: bool) -> list[bytes]:
 
 
 def decode_layer(
-    nals: list[bytes], layer: int, header: BpgHeader, layout: Layout, tools: CodingTools
+    nals: list[bytes], layer: int, header: container.BpgHeader, layout: Layout, tools: CodingTools
 ) -> list[Plane]:
     """Planes of the colour (0) or alpha (1) layer, behind the SPS its BPG header stands for."""
     block = tools.cb_size
@@ -148,7 +155,7 @@ def decode_layer(
     return planes
 
 
-def apply_fourth_plane(image: Image, fourth: Plane, header: BpgHeader) -> Image:
+def apply_fourth_plane(image: Image, fourth: Plane, header: container.BpgHeader) -> Image:
     """Undo premultiplied opacity, or multiply by W, to get the colours themselves."""
     scale = (1 << header.color.depth) - 1
     weight = fourth[: header.height, : header.width, None] / np.float32(scale)

@@ -6,9 +6,8 @@ Source: BPG Specification 0.9.5 (F. Bellard, 2015), section 3.
 from dataclasses import dataclass
 from typing import Literal
 
-from tamis.codecs.hevc_bitstream import (
-    BitReader,
-    BitWriter,
+from tamis.codecs.hevc_bitstream import BitReader, BitWriter
+from tamis.codecs.hevc_sps import (
     CodingTools,
     read_extension,
     read_pcm,
@@ -131,8 +130,8 @@ def read_bpg(data: bytes) -> tuple[BpgHeader, bytes, bool]:
 def write_tools(tools: CodingTools) -> bytes:
     """`hevc_header()`: the modified SPS."""
     bits = BitWriter()
-    bits.ue(tools.log2_min_cb_minus3), bits.ue(tools.log2_diff_max_min_cb)
-    bits.ue(tools.log2_min_tb_minus2), bits.ue(tools.log2_diff_max_min_tb)
+    bits.ue(tools.log2_min_cb_minus3, tools.log2_diff_max_min_cb)
+    bits.ue(tools.log2_min_tb_minus2, tools.log2_diff_max_min_tb)
     bits.ue(tools.max_transform_depth_intra)
     bits.u(1, tools.sao)
     write_pcm(bits, tools.pcm)

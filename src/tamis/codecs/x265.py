@@ -1,6 +1,8 @@
 """One intra picture through x265 and FFmpeg's HEVC decoder, both inside PyAV; no files, no logs."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 import av
@@ -15,6 +17,9 @@ Preset = Literal[
 ]
 """Effort of x265, from the fastest to the smallest file."""
 
+
+# Escaped for FFmpeg's key=value:key=value lists.
+_LAMBDA_FILE = re.sub(r"([\\':=])", r"\\\1", str(Path(__file__).with_name("x265_lambda.txt")))
 
 BLOCK = 8
 """Smallest coding block of x265; planes are padded to a multiple of it."""
@@ -47,6 +52,7 @@ def encode_intra(planes: list[Plane], qp: int, preset: Preset) -> bytes:
         "pools": "none",  # one picture is one thread; callers run several pictures at once
         "frame-threads": 1,
         "log-level": "none",
+        "lambda-file": _LAMBDA_FILE,
     }
     encoder = av.CodecContext.create("libx265", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, layout

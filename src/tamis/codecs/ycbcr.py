@@ -77,7 +77,11 @@ def _to_rgb_matrix(color: ColorFormat) -> tuple[npt.NDArray[np.float64], tuple[i
 
 
 def _combine(
-    inputs: list[Plane], matrix: npt.NDArray[np.float64], shift: int, base: tuple[int, int, int], top: int
+    inputs: list[Plane],
+    matrix: npt.NDArray[np.float64],
+    shift: int,
+    base: tuple[int, int, int],
+    top: int,
 ) -> list[Plane]:
     """Each row of `matrix` times `inputs`, plus `base`, rounded and clipped to 0..`top`."""
     weights = np.rint(matrix * (1 << shift)).astype(np.int64).tolist()
@@ -94,17 +98,20 @@ def _combine(
 
 
 def rgb_to_planes(image: Image, color: ColorFormat) -> list[Plane]:
-    """Convert `image`, `uint8 (H, W, 3)`, to 8-bit planes; chroma is `ceil(H/2) x ceil(W/2)` in 4:2:0.
+    """Convert `image`, `uint8 (H, W, 3)`, to 8-bit planes.
 
-    `color` has depth 8, layout `"420"` (chroma between the samples) or `"444"`.
+    `color` has depth 8 and layout `"444"` or `"420"`, whose chroma, `ceil(H/2) x ceil(W/2)`, sits
+    between the luma samples.
     """
     height, width = image.shape[:2]
     to_rgb, offset = _to_rgb_matrix(color)
+    from_rgb = np.linalg.inv(to_rgb)
     planes: list[Plane] = [np.empty((height, width), np.uint8) for _ in range(3)]
     for top in range(0, height, _BAND):
         rows = slice(top, top + _BAND)
         rgb = [image[rows, :, i].astype(np.int32) for i in range(3)]
-        for plane, part in zip(planes, _combine(rgb, np.linalg.inv(to_rgb), 23, offset, 255), strict=True):
+        parts = _combine(rgb, from_rgb, 23, offset, 255)
+        for plane, part in zip(planes, parts, strict=True):
             plane[rows] = part
     return planes if color.layout == "444" else [planes[0], *map(_halve, planes[1:])]
 
