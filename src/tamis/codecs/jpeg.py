@@ -1,15 +1,13 @@
 """JPEG through Pillow (libjpeg-turbo), with the settings that make the smallest file by default."""
 
 import io
-import warnings
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
 from PIL import Image as PillowImage
 
-from tamis.codecs.base import Codec, Image, QualityScale, check_size
-from tamis.errors import CorruptFileError
+from tamis.codecs.base import Codec, Image, QualityScale
+from tamis.codecs.pillow import decode_with_pillow
 
 
 def jpeg_scale(quality: int) -> float:
@@ -42,7 +40,7 @@ class Jpeg(Codec):
         return head.startswith(b"\xff\xd8\xff")
 
     def step(self, quality: int) -> float:
-        """Mean quantization step of the low luma frequencies: 12 in the standard's table, scaled."""
+        """Step of the low luma frequencies: about 12 in the standard's table, scaled."""
         return max(1.0, 12 * jpeg_scale(quality))
 
     def _encode(self, image: Image, quality: int) -> bytes:
@@ -63,15 +61,3 @@ class Jpeg(Codec):
 
     def _decode(self, data: bytes) -> Image:
         return decode_with_pillow(data, self.name, self.max_side, "JPEG")
-
-
-def decode_with_pillow(data: bytes, codec: str, max_side: int, format_: str) -> Image:
-    """Decode by Pillow's `format_` plugin alone, checking the size before any pixel is allocated."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with PillowImage.open(io.BytesIO(data), formats=[format_]) as picture:
-                check_size(codec, picture.width, picture.height, max_side)
-                return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, RuntimeError, PillowImage.DecompressionBombError) as error:
-        raise CorruptFileError(f"not a whole {codec} file: {error}") from error

@@ -1,16 +1,72 @@
 """Codecs by name, with options, and by the first bytes of a file."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, get_args, get_type_hints
 
+from tamis.codecs.avif import Avif
 from tamis.codecs.base import Codec, Image
+from tamis.codecs.bpg import Bpg
+from tamis.codecs.heic import Hevc
 from tamis.codecs.jpeg import Jpeg
+from tamis.codecs.jxl import Jxl
 from tamis.codecs.vvc import Vvc
+from tamis.codecs.webp import WebP
 from tamis.errors import CorruptFileError, MissingPackageError, TamisError, UnknownNameError
 from tamis.spec import Spec
 
-CODECS: dict[str, type[Codec]] = {cls.name: cls for cls in (Jpeg, Vvc)}
+CODECS: dict[str, type[Codec]] = {cls.name: cls for cls in (Jpeg, Bpg, Hevc, Vvc, Avif, WebP, Jxl)}
 """Every codec of this package; the order is the order of `tamis codecs`."""
+
+
+@dataclass(frozen=True)
+class CodecRow:
+    """What `tamis codecs` says about one codec.
+
+    Attributes:
+        name: what to type.
+        suffix: of its files, with the dot.
+        unit: what the format calls its quality knob.
+        low: smallest quality.
+        high: largest quality.
+        ascending: whether a larger number means a higher rate.
+        usable: whether it works here.
+        missing: the package to install where it does not.
+        options: its settings and their choices, the default first.
+    """
+
+    name: str
+    suffix: str
+    unit: str
+    low: int
+    high: int
+    ascending: bool
+    usable: bool
+    missing: str | None
+    options: dict[str, tuple[str, ...]]
+
+
+def describe() -> list[CodecRow]:
+    """One row for each codec, in the order of `CODECS`."""
+    return [_row(cls) for cls in CODECS.values()]
+
+
+def _row(cls: type[Codec]) -> CodecRow:
+    scale = cls.quality
+    missing = cls.missing()
+    return CodecRow(
+        name=cls.name,
+        suffix=cls.suffix,
+        unit=scale.unit,
+        low=scale.low,
+        high=scale.high,
+        ascending=scale.ascending,
+        usable=missing is None,
+        missing=missing,
+        options={
+            key: tuple(sorted(choices, key=lambda text: choices[text] is not default))
+            for key, (choices, default) in _settings(cls).items()
+        },
+    )
 
 
 def list_codecs(usable: bool = True) -> list[str]:
@@ -22,9 +78,9 @@ def get_codec(spec: str | Codec) -> Codec:
     """The codec of a spec such as `"jpeg"` or `"jpeg:subsampling=444:progressive=false"`.
 
     Raises:
-        UnknownNameError: no codec of that name.
+        UnknownNameError: no codec of that name, or no option of that name.
         MissingPackageError: its package is not installed.
-        TamisError: an option it does not have, or a value outside the option's choices.
+        TamisError: a value outside the option's choices.
     """
     if isinstance(spec, Codec):
         return spec
@@ -35,33 +91,43 @@ def get_codec(spec: str | Codec) -> Codec:
     if parsed.value is not None:
         raise TamisError(f"codec options are written key=value, not '{parsed.value}'")
     if missing := cls.missing():
-        raise MissingPackageError(f"codec {cls.name} needs a package: pip install {missing}")
+        raise MissingPackageError(f"codec {cls.name} needs a package: pip install '{missing}'")
     return cls(**_options(cls, parsed.options))
 
 
 def _options(cls: type[Codec], texts: dict[str, str]) -> dict[str, Any]:
-    hints = get_type_hints(cls)
-    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    settings = _settings(cls)
     options: dict[str, Any] = {}
     for key, text in texts.items():
-        if key not in known:
-            raise UnknownNameError(f"{cls.name} option", key, known)
-        choices = {str(choice).lower(): choice for choice in _choices(hints[key])}
+        if key not in settings:
+            raise UnknownNameError(f"{cls.name} option", key, settings)
+        choices, _ = settings[key]
         if text.lower() not in choices:
             raise TamisError(f"{cls.name} {key} is one of {', '.join(choices)}, not '{text}'")
         options[key] = choices[text.lower()]
     return options
 
 
+def _settings(cls: type[Codec]) -> dict[str, tuple[dict[str, Any], Any]]:
+    """For each field of a codec, its choices as typed on a command line, and its default."""
+    hints = get_type_hints(cls)
+    return {
+        field.name: (
+            {str(choice).lower(): choice for choice in _choices(hints[field.name])},
+            field.default,
+        )
+        for field in fields(cls)  # type: ignore[arg-type]  # every concrete codec is a dataclass
+    }
+
+
 def _choices(hint: Any) -> list[Any]:
+    """The values a type hint made of `bool`, `Literal` and unions of them allows."""
     if hint is bool:
         return [True, False]
     parts = get_args(hint)
-    return [
-        choice
-        for part in parts
-        for choice in (_choices(part) if part is bool or get_args(part) else [part])
-    ]
+    if not parts:  # a value inside a Literal
+        return [hint]
+    return [choice for part in parts for choice in _choices(part)]
 
 
 def sniff(data: bytes) -> Codec:
