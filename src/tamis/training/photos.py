@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as PillowImage
-from PIL import ImageOps
 
 from tamis.codecs import Image
+from tamis.data import list_photos, load_photo, sample_photos
 from tamis.errors import RecipeError
 from tamis.training.recipe import DataRecipe
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 SAMPLE_FOLDER = "sample"
 
 
@@ -53,19 +51,17 @@ class Photos:
                     names.append(name)
                 continue
             path = Path(os.path.expandvars(folder)).expanduser()
-            if not path.is_dir():
-                raise RecipeError(f"data.folders: there is no folder {path}")
-            names += sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            names += [str(photo) for photo in list_photos(path)]
         return names
 
     def photo(self, name: str) -> Image:
         """The photo as kept in memory, `uint8 (H, W, 3)`.
 
         Raises:
-            RecipeError: the file cannot be read as a picture.
+            TamisError: the file cannot be read as a picture.
         """
         if name not in self._kept:
-            self._kept[name] = _read(name, self.data.cache_side)
+            self._kept[name] = _shrink(load_photo(name), self.data.cache_side)
         return self._kept[name]
 
     def batch(self, step: int, size: int) -> list[Image]:
@@ -146,26 +142,3 @@ def _shrink(image: Image, longest: int) -> Image:
     picture = PillowImage.fromarray(image)
     picture.thumbnail((longest, longest), PillowImage.Resampling.BICUBIC, reducing_gap=3)
     return np.asarray(picture)
-
-
-def _read(name: str, longest: int) -> Image:
-    try:
-        with PillowImage.open(name) as picture:
-            # JPEG decodes straight to a half or a quarter where that is still large enough.
-            picture.draft("RGB", (2 * longest, 2 * longest))
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
-        raise RecipeError(f"cannot read the photo {name}: {error}") from error
-    return _shrink(np.asarray(upright), longest)
-
-
-def sample_photos() -> dict[str, npt.NDArray[np.uint8]]:
-    """Colour photos that scikit-image and scikit-learn carry, by name, `uint8 (H, W, 3)`."""
-    from skimage import data
-    from sklearn.datasets import load_sample_images
-
-    names = ("astronaut", "chelsea", "coffee", "rocket")
-    photos = {name: np.asarray(getattr(data, name)())[..., :3] for name in names}
-    loaded = load_sample_images()
-    pairs = zip(loaded.filenames, loaded.images, strict=True)
-    return photos | {Path(name).stem: np.asarray(image) for name, image in pairs}

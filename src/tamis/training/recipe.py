@@ -28,7 +28,9 @@ class DataRecipe(_Section):
 
     Attributes:
         folders: folders of photos, searched recursively; `sample` is the photos that
-            scikit-image and scikit-learn carry. No labels are needed.
+            scikit-image and scikit-learn carry. `~` and `$VARIABLE` are expanded. No labels are
+            needed.
+        description: the data in words, for the model card; by default the folders.
         crop: side of the square training pictures, in pixels.
         cropping: one is drawn for each picture. `resized`: a random part of the photo, resized
             to `crop`; `whole`: the whole photo, squeezed to `crop`; `native`: a random window at
@@ -39,6 +41,7 @@ class DataRecipe(_Section):
     """
 
     folders: Annotated[tuple[str, ...], Field(min_length=1)]
+    description: str | None = None
     crop: Annotated[int, Field(ge=32, multiple_of=16)] = 224
     cropping: Annotated[tuple[Cropping, ...], Field(min_length=1)] = ("resized",)
     area: tuple[Positive, Positive] = (0.35, 1.0)
@@ -154,16 +157,18 @@ class Recipe(_Section):
     """One preprocessor training run: `L = R + lambda sum_k w_k D_k + beta D_pre`.
 
     Attributes:
-        name: name of the exported files.
+        name: name of the exported model directory.
         network: `npp-lite` or `npp`.
-        init: `.safetensors` file to start from, or null for the untrained network.
+        init: model directory or `.safetensors` file to start from, or null for the untrained
+            network.
         beta: weight of D_pre, the squared error between photo and filtered photo with pixels in
             [0, 1]: at beta 100 a PSNR of 30 dB costs as much as 0.1 bpp.
         forward: values of image and rate from the real `codec`, or from the `proxy` (ablation).
         compare_every: steps between comparisons with the plain codec on the training batch.
         precision: arithmetic of the task networks; the preprocessor is always float32.
         threads: processor threads for torch and for the codec.
-        out: folder of the run; written into by `train_preprocessor`.
+        out: folder of the run: state, logs, samples and, under `name`, the exported model.
+        licence: SPDX identifier for the model card.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -186,6 +191,7 @@ class Recipe(_Section):
     checkpoint: CheckpointRecipe = CheckpointRecipe()
     validation: ValidationRecipe = ValidationRecipe()
     out: str
+    licence: str = "Apache-2.0"
 
     @field_validator("codecs")
     @classmethod

@@ -1,0 +1,268 @@
+"""Trains a preprocessor through real codecs from a recipe; see `train_preprocessor`."""
+
+import json
+import logging
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+
+from tamis.codecs import get_codec
+from tamis.errors import RecipeError
+from tamis.preprocessing.card import SAFETENSORS
+from tamis.preprocessing.export import export
+from tamis.preprocessing.module import load_network
+from tamis.preprocessing.network import Network
+from tamis.proxies import get_proxy
+from tamis.proxies.coupling import Coupling
+from tamis.tasks import get_differentiable
+from tamis.training.batches import Batch, Batches
+from tamis.training.checkpoint import STATE, SaveState, read_state
+from tamis.training.ensemble import Ensemble
+from tamis.training.lagrangian import PlainCurve, measure_curve
+from tamis.training.monitor import StepLog, Validation
+from tamis.training.objective import Objective, Terms
+from tamis.training.photos import Photos
+from tamis.training.recipe import Recipe, load_recipe
+from tamis.training.teacher import Teacher
+
+CURVES = "curves.json"
+
+
+class PreprocessorTraining(L.LightningModule):
+    """The network and its optimiser; the loss is the `Objective`'s.
+
+    Attributes:
+        network: what is trained; the only weights in the state on disk.
+        terms: loss and logged values of the last step.
+    """
+
+    def __init__(self, recipe: Recipe, network: Network, objective: Objective) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = network
+        self.objective = objective
+        self.terms: Terms | None = None
+
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
+        """The loss of one batch."""
+        self.terms = terms = self.objective(self.network, batch)
+        if not math.isfinite(terms.values["loss"]):
+            raise RecipeError(
+                f"the loss is not finite at step {batch.step}; lower optimiser.learning_rate"
+            )
+        scope = f"{batch.spec}-{batch.quality}"
+        size = len(batch.source)
+        self.log_dict({f"{scope}/{k}": v for k, v in terms.values.items()}, batch_size=size)
+        for name in ("bpp", "saved"):
+            if name in terms.values:
+                self.log(name, terms.values[name], prog_bar=True, logger=False, batch_size=size)
+        return terms.loss
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Adam with the recipe's schedule, stepped every batch."""
+        settings, steps = self.recipe.optimiser, self.recipe.steps
+
+        def factor(step: int) -> float:
+            warm = min(1.0, (step + 1) / (settings.warm_up + 1))
+            if settings.schedule == "constant":
+                return warm
+            return warm * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
+
+        adam = torch.optim.Adam(self.network.parameters(), settings.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(adam, factor)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not know of."""
+        checkpoint["recipe"] = self.recipe.fingerprint()
+        checkpoint["calibration"] = {
+            spec: coupling.state_dict() for spec, coupling in self.objective.couplings.items()
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the calibration of the proxies."""
+        for spec, coupling in self.objective.couplings.items():
+            coupling.load_state_dict(checkpoint["calibration"][spec])
+
+
+def train_preprocessor(
+    recipe: Recipe | str | Path, out: str | Path | None = None, resume: bool = True
+) -> Path:
+    """Train the preprocessor of `recipe` and export it; returns the model directory.
+
+    The run's folder holds `recipe.yaml`, `steps.csv`, `validation.csv`, `samples/`, TensorBoard
+    events if that is installed, `curves.json` (the plain codec's curves and the lambdas read from
+    them), `state.ckpt`, and at the end the model directory: ONNX, safetensors and card. A run that
+    was killed continues from its last state: same batches, same number of steps.
+
+    Args:
+        recipe: a recipe or the path of its YAML.
+        out: the run's folder; by default the recipe's.
+        resume: continue what the folder holds; otherwise start over.
+
+    Raises:
+        RecipeError: the recipe does not validate, or the folder holds a run of another recipe.
+        TamisError: a codec, task or photo that is not to be had.
+    """
+    source = str(recipe) if not isinstance(recipe, Recipe) else None
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    folder = Path(os.path.expandvars(out or recipe.out)).expanduser()
+    torch.set_num_threads(recipe.threads)
+    state = read_state(folder, recipe) if resume else None
+    folder.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        for old in (STATE, CURVES, "steps.csv", "validation.csv"):
+            (folder / old).unlink(missing_ok=True)
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    written = yaml.safe_dump(recipe.model_dump(mode="json", by_alias=True), sort_keys=False)
+    (folder / "recipe.yaml").write_text(written)
+
+    finished = int(state["global_step"]) if state else 0
+    photos = Photos(recipe.data, recipe.seed)
+    teacher = Teacher(recipe.teacher.folder, recipe.data.crop) if recipe.teacher else None
+    tasks = [get_differentiable(task.spec) for task in recipe.tasks]
+    ensemble = Ensemble(tasks, [task.weight for task in recipe.tasks], recipe.precision)
+    held_out = photos.whole(photos.held_out)
+    curves = _curves(folder, recipe, held_out, ensemble)
+    objective = Objective(recipe, ensemble, _couplings(recipe), _lambdas(recipe, curves), curves)
+    module = PreprocessorTraining(recipe, _network(recipe), objective)
+    validation = Validation(folder, recipe, held_out, ensemble, curves, finished)
+    callbacks = [StepLog(folder, ensemble.names, finished), validation, SaveState(folder, recipe)]
+    _fit(module, Batches(recipe, photos, teacher, finished), callbacks, folder, bool(state))
+    if not validation.rows:  # killed between the last state and the export
+        validation.run(module.network, recipe.steps)
+    return _export(module.network, recipe, folder, validation.rows, len(photos.training), source)
+
+
+def _fit(
+    module: PreprocessorTraining,
+    batches: Batches,
+    callbacks: list[Callback],
+    folder: Path,
+    resume: bool,
+) -> None:
+    # A generator's seed at this point matters to nothing below: batches carry their own.
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = L.Trainer(
+            accelerator="cpu",
+            max_steps=module.recipe.steps,
+            max_epochs=1,
+            gradient_clip_val=module.recipe.optimiser.clip,
+            logger=_logger(folder),
+            log_every_n_steps=10,
+            callbacks=[*callbacks, TQDMProgressBar(refresh_rate=5)],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        )
+        state = folder / STATE if resume else None
+        trainer.fit(module, batches, ckpt_path=state, weights_only=True)
+
+
+def _logger(folder: Path) -> Logger | bool:
+    """TensorBoard where it is installed; the CSV files are written either way."""
+    try:
+        return TensorBoardLogger(folder, name="tensorboard", version="")
+    except ModuleNotFoundError:
+        return False
+
+
+def _network(recipe: Recipe) -> Network:
+    torch.manual_seed(recipe.seed)
+    init = Path(recipe.init) if recipe.init else None
+    network = load_network(
+        recipe.network, init / SAFETENSORS if init is not None and init.is_dir() else init
+    )
+    return network.to(memory_format=torch.channels_last)
+
+
+def _couplings(recipe: Recipe) -> dict[str, Coupling]:
+    codecs = {entry.spec: get_codec(entry.spec) for entry in recipe.codecs}
+    return {
+        spec: Coupling(codec, get_proxy(codec), forward=recipe.forward, threads=recipe.threads)
+        for spec, codec in codecs.items()
+    }
+
+
+def _curves(
+    folder: Path, recipe: Recipe, held_out: list[Any], ensemble: Ensemble
+) -> dict[str, PlainCurve]:
+    """The plain codecs' curves on the held-out photos: measured once, then read from the folder."""
+    path = folder / CURVES
+    if path.exists():
+        stored = json.loads(path.read_text())
+        if stored["recipe"] == recipe.fingerprint():
+            return {
+                spec: PlainCurve(*(tuple(c[k]) for k in ("qualities", "rates", "distances")))
+                for spec, c in stored["curves"].items()
+            }
+    curves = {
+        entry.spec: measure_curve(
+            get_codec(entry.spec), entry.qualities, held_out, ensemble, recipe.threads
+        )
+        for entry in recipe.codecs
+    }
+    stored = {
+        "recipe": recipe.fingerprint(),
+        "photos": len(held_out),
+        "curves": {spec: vars(curve) for spec, curve in curves.items()},
+        "lambda": {f"{s} {q}": value for (s, q), value in _lambdas(recipe, curves).items()},
+    }
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(stored, indent=1))
+    partial.replace(path)
+    return curves
+
+
+def _lambdas(recipe: Recipe, curves: Mapping[str, PlainCurve]) -> dict[tuple[str, int], float]:
+    return {
+        (entry.spec, quality): entry.lambda_scale
+        * (curves[entry.spec].slope(quality) if entry.lambda_ == "auto" else entry.lambda_[quality])
+        for entry in recipe.codecs
+        for quality in entry.qualities
+    }
+
+
+def _export(
+    network: Network,
+    recipe: Recipe,
+    folder: Path,
+    rows: list[dict[str, object]],
+    photos: int,
+    source: str | None,
+) -> Path:
+    directory = folder / recipe.name
+    codecs: dict[str, tuple[int, int]] = {}
+    for entry in recipe.codecs:
+        name = get_codec(entry.spec).name
+        every = [*entry.qualities, *codecs.get(name, ())]
+        codecs[name] = (min(every), max(every))
+    export(
+        network.to(memory_format=torch.contiguous_format),
+        directory,
+        codecs=codecs,
+        recipe=Path(source).name if source else recipe.name,
+        data=recipe.data.description or f"{photos} photos of {', '.join(recipe.data.folders)}",
+        licence=recipe.licence,
+        metrics={
+            "command": f"tamis train preprocessor {source or recipe.name}",
+            "photos": recipe.data.held_out,
+            "steps": recipe.steps,
+            "tasks": [task.spec for task in recipe.tasks],
+            "held_out": rows,
+        },
+    )
+    return directory
