@@ -116,15 +116,15 @@ def decompress(
 
 @app.command()
 def codecs() -> None:
-    """List the codecs: their quality knob, and whether they work here."""
+    """List the codecs: their quality knob, their options, and whether they work here."""
     from tamis.codecs.registry import describe
 
-    table = Table("codec", "files", "quality", "default", "works here")
+    table = Table("codec", "files", "quality", "larger files at", "options", "works here")
     for row in describe():
-        better = "larger" if row.ascending else "smaller"
-        knob = f"{row.unit} {row.low}..{row.high}, {better} is better"
+        knob, larger = f"{row.unit} {row.low}..{row.high}", "higher" if row.ascending else "lower"
+        options = "\n".join(f"{key}={values[0]}" for key, values in row.options.items())
         works = "yes" if row.missing is None else f"no: pip install {row.missing}"
-        table.add_row(row.name, row.suffix, knob, str(row.default), works)
+        table.add_row(row.name, row.suffix, knob, larger, options, works)
     _out.print(table)
 
 
