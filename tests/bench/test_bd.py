@@ -1,4 +1,4 @@
-"""BD-rate: exact on curves with a known answer, equal to the bjontegaard package, honest intervals."""
+"""BD-rate: exact where the answer is known, equal to the bjontegaard package, honest intervals."""
 
 import bjontegaard
 import numpy as np

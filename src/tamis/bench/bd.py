@@ -88,7 +88,8 @@ def bd_rate(
             monotone, or too little overlap.
 
     >>> plain = [0.2, 0.4, 0.8, 1.6]
-    >>> round(bd_rate(plain, [30, 33, 36, 39], [0.16, 0.32, 0.64, 1.28], [30, 33, 36, 39]).percent, 6)
+    >>> smaller = [0.16, 0.32, 0.64, 1.28]
+    >>> round(bd_rate(plain, [30, 33, 36, 39], smaller, [30, 33, 36, 39]).percent, 6)
     -20.0
     """
     curves = []

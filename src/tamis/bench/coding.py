@@ -1,0 +1,134 @@
+"""One unit of a sweep: filter, encode, decode, score; the only place where pixels are handled."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from tamis.bench.metrics import enlarge, ms_ssim, psnr
+from tamis.bench.plan import Photo, Plan, Unit
+from tamis.bench.store import COLUMNS, RunFolder
+from tamis.codecs import Codec, Image, bpp, get_codec
+from tamis.data.folders import load_photo
+from tamis.errors import TamisError
+from tamis.preprocessing import get_preprocessor
+from tamis.preprocessing.base import Preprocessor
+from tamis.tasks import get_task
+from tamis.tasks.base import Measure, Task
+
+
+class Bench:
+    """The tasks, codecs and preprocessors of a plan, made once per process.
+
+    Raises:
+        TamisError: a spec that names nothing, or a measure that would hide a column.
+    """
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.run = RunFolder(folder)
+        self.tasks: dict[str, Task] = {name: get_task(task) for name, task in plan.tasks.items()}
+        self.codecs: dict[str, Codec] = {name: get_codec(c) for name, c in plan.codecs.items()}
+        self.preprocessors: dict[str, Preprocessor] = {
+            name: get_preprocessor(p) if isinstance(p, str) else p
+            for name, p in plan.preprocessors.items()
+        }
+        self._sources: dict[str, Image] = {}
+        for name, task in self.tasks.items():
+            if clash := set(task.measures) & set(COLUMNS):
+                raise TamisError(f"{name} calls a measure '{min(clash)}', which is a column's name")
+
+    @property
+    def measures(self) -> Mapping[str, Mapping[str, Measure]]:
+        """The measures of each task."""
+        return {name: task.measures for name, task in self.tasks.items()}
+
+    def sources(self, photos: Sequence[Photo]) -> list[Image]:
+        """The photos as they are coded: whole, or cut to the first task's input."""
+        known, self._sources = self._sources, {}
+        for photo in photos:
+            image = known.get(photo.id)
+            if image is None:
+                image = load_photo(photo.path)
+                if self.plan.protocol == "model":
+                    image = self.tasks[self.plan.prepared_for].prepare(image)
+            self._sources[photo.id] = image
+        return [self._sources[photo.id] for photo in photos]
+
+    def refer(self, photos: Sequence[Photo]) -> None:
+        """Keep what each task says of the uncompressed photos, where that is not kept yet."""
+        for name, task in self.tasks.items():
+            missing = [
+                p for p in photos if not self.run.reference_path(self.plan, name, p.id).exists()
+            ]
+            if missing:
+                rows = task.predict(self.sources(missing))
+                for photo, row in zip(missing, rows, strict=True):
+                    self.run.write_reference(self.plan, name, photo.id, row)
+
+    def code(self, unit: Unit) -> pl.DataFrame:
+        """Code and score the photos of `unit`: one row per (photo, task).
+
+        Raises:
+            TamisError: a photo that this codec or preprocessor refuses; names the setting.
+        """
+        try:
+            return self._code(unit)
+        except TamisError as error:
+            names = ", ".join(photo.name for photo in unit.photos[:3])
+            where = f"{unit.codec} {unit.quality}, {unit.preprocessor}, {names} ..."
+            raise TamisError(f"{where}: {error}") from error
+
+    def _code(self, unit: Unit) -> pl.DataFrame:
+        codec = self.codecs[unit.codec]
+        sources = self.sources(unit.photos)
+        start = time.perf_counter()
+        filtered = self.preprocessors[unit.preprocessor].batch(sources, codec, unit.quality)
+        seconds = (time.perf_counter() - start) / len(sources)
+        files = [codec.encode(image, unit.quality) for image in filtered]
+        decoded = [codec.decode(data) for data in files]
+        items = pl.DataFrame(
+            [
+                self._item(unit, photo, source, data, image, seconds)
+                for photo, source, data, image in zip(
+                    unit.photos, sources, files, decoded, strict=True
+                )
+            ],
+            schema={name: kind for name, kind in COLUMNS.items() if name != "task"},
+        )
+        scored = [self._score(items, task, unit.photos, decoded) for task in unit.tasks]
+        return pl.concat(scored, how="diagonal")
+
+    def _item(
+        self, unit: Unit, photo: Photo, source: Image, data: bytes, decoded: Image, seconds: float
+    ) -> dict[str, str | int | float]:
+        full = enlarge(decoded, source)
+        return {
+            "image": photo.name,
+            "image_id": photo.id,
+            "codec": unit.codec,
+            "quality": unit.quality,
+            "preprocessor": unit.preprocessor,
+            "protocol": self.plan.protocol,
+            "prepared_for": self.plan.prepared_for,
+            "width": source.shape[1],
+            "height": source.shape[0],
+            "bytes": len(data),
+            "bpp": bpp(data, source),
+            "seconds_preprocess": seconds,
+            "psnr": psnr(full, source),
+            "ms_ssim": ms_ssim(full, source),
+        }
+
+    def _score(
+        self, items: pl.DataFrame, name: str, photos: Sequence[Photo], decoded: Sequence[Image]
+    ) -> pl.DataFrame:
+        task = self.tasks[name]
+        reference = np.stack([self.run.read_reference(self.plan, name, p.id) for p in photos])
+        scores = task.score(task.predict(decoded), reference, [photo.label for photo in photos])
+        return items.with_columns(
+            pl.lit(name).alias("task"),
+            *(pl.Series(m, np.asarray(v, np.float64), nan_to_null=True) for m, v in scores.items()),
+        ).select(*COLUMNS, *scores)

@@ -1,0 +1,105 @@
+"""Rate-measure curves: rows of a run arranged as images by qualities, and their means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tamis.bench.bd import Axis, Samples
+from tamis.bench.interpolation import Array
+from tamis.bench.metrics import PIXEL_MEASURES
+from tamis.tasks.base import Measure
+
+PIXELS = "pixels"
+"""The name under which PSNR and MS-SSIM stand among the tasks."""
+
+CURVE = ["protocol", "prepared_for", "codec", "preprocessor", "task", "measure"]
+"""What a curve is about."""
+
+
+def long_form(rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]]) -> pl.DataFrame:
+    """One row per (item, task, measure) with its `value`; values that are missing are dropped.
+
+    PSNR and MS-SSIM appear once per item, as measures of the task `pixels`.
+    """
+    keep = ["image_id", "quality", "bpp", *CURVE[:-1]]
+    items = rows.with_columns(task=pl.lit(PIXELS)).unique(
+        [*keep, "image"], keep="first", maintain_order=True
+    )
+    tables = [(items, list(PIXEL_MEASURES))]
+    tables += [(rows.filter(task=task), list(named)) for task, named in measures.items()]
+    parts = [
+        table.unpivot(present, index=keep, variable_name="measure")
+        for table, names in tables
+        if table.height and (present := [name for name in names if name in table.columns])
+    ]
+    return pl.concat(parts).drop_nulls("value").filter(pl.col("value").is_not_nan())
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve, per image: the images and qualities that are complete.
+
+    Attributes:
+        images: identities `(N,)`, sorted.
+        qualities: `(K,)`, by rising rate.
+        rates: bits per pixel of the source `(N, K)`.
+        values: the measure `(N, K)`.
+    """
+
+    images: npt.NDArray[np.str_]
+    qualities: npt.NDArray[np.int64]
+    rates: Array
+    values: Array
+
+    def samples(self, images: npt.NDArray[np.str_]) -> Samples:
+        """Rates and values of `images`, in their order."""
+        rows = np.searchsorted(self.images, images)
+        return Samples(self.rates[rows], self.values[rows])
+
+
+def curve(long: pl.DataFrame) -> Curve:
+    """The curve in the long rows of one (codec, preprocessor, task, measure).
+
+    An image that lacks a quality is left out.
+    """
+    qualities = long["quality"].n_unique()
+    whole = long.filter(pl.len().over("image_id") == qualities)
+    rising = whole.group_by("quality").agg(pl.col("bpp").mean().alias("_rate"))
+    whole = whole.join(rising, on="quality").sort("image_id", "_rate")
+    shape = (-1, qualities)
+    return Curve(
+        images=whole["image_id"].unique().sort().to_numpy().astype(np.str_),
+        qualities=whole["quality"].to_numpy().reshape(shape)[:1].ravel(),
+        rates=whole["bpp"].to_numpy().reshape(shape),
+        values=whole["value"].to_numpy().reshape(shape),
+    )
+
+
+def mean_curves(rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]]) -> pl.DataFrame:
+    """Mean rate and mean measure of every (curve, quality).
+
+    Returns:
+        the columns of `CURVE`, `quality`, `n` images, `rate` (mean bpp), `value` (mean) and
+        `error`, the standard error of that mean.
+    """
+    return (
+        long_form(rows, measures)
+        .group_by(*CURVE, "quality")
+        .agg(
+            pl.len().alias("n"),
+            pl.col("bpp").mean().alias("rate"),
+            pl.col("value").mean(),
+            (pl.col("value").std() / pl.len().sqrt()).alias("error"),
+        )
+        .sort(*CURVE, "rate")
+    )
+
+
+def axis_of(name: str, measure: Measure) -> Axis:
+    """The scale on which a measure is compared; `docs/concepts/bd-rate.md` says why."""
+    if name == "ms_ssim":
+        return "log_complement"
+    return "linear" if measure.higher_is_better else "log"
