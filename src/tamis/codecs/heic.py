@@ -9,7 +9,8 @@ import pillow_heif
 from PIL import Image as PillowImage
 
 from tamis.codecs.base import Codec, Image, QualityScale, check_size
-from tamis.errors import CodecError, CorruptFileError
+from tamis.codecs.pillow import damage_as_tamis_error
+from tamis.errors import CodecError
 
 BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1"}
 """Major brands of HEIF files with HEVC pictures; `mif1` leaves the coding open."""
@@ -62,10 +63,8 @@ class Hevc(Codec):
         return out.getvalue()
 
     def _decode(self, data: bytes) -> Image:
-        try:
+        with damage_as_tamis_error(self.name):
             picture = pillow_heif.open_heif(io.BytesIO(data))
             width, height = picture.size
             check_size(self.name, width, height, self.max_side)
             return np.asarray(picture.to_pillow().convert("RGB"))
-        except (OSError, ValueError, RuntimeError, EOFError, SyntaxError, MemoryError) as error:
-            raise CorruptFileError(f"not a whole {self.name} file: {error}") from error

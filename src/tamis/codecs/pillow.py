@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -22,20 +24,27 @@ def decode_with_pillow(data: bytes, codec: str, max_side: int, format_: str) -> 
     """
     PillowImage.init()
     factory, _ = PillowImage.OPEN[format_]
+    with damage_as_tamis_error(codec), factory(io.BytesIO(data), "") as picture:
+        check_size(codec, picture.width, picture.height, max_side)
+        return np.asarray(picture.convert("RGB"))
+
+
+@contextmanager
+def damage_as_tamis_error(codec: str) -> Iterator[None]:
+    """Turn whatever a decoder raises inside into `CorruptFileError`, or `LimitError` for memory.
+
+    Warnings are dropped: what matters about a file is whether it decodes.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with factory(io.BytesIO(data), "") as picture:
-                check_size(codec, picture.width, picture.height, max_side)
-                return np.asarray(picture.convert("RGB"))
+            yield
     except MemoryError as error:
         raise LimitError(f"not enough memory for this {codec} picture") from error
     except TamisError:
         raise
-    except Exception as error:  # plugins report damage by whatever type they happen to meet
-        raise CorruptFileError(_damage(codec, error)) from error
-
-
-def _damage(codec: str, error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"not a whole {codec} file: {lines[0] if lines else type(error).__name__}"
+    except Exception as error:  # damage comes as any type: IndexError, struct.error, KeyError
+        lines = str(error).strip().splitlines()
+        raise CorruptFileError(
+            f"not a whole {codec} file: {lines[0] if lines else type(error).__name__}"
+        ) from error

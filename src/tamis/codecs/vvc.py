@@ -5,6 +5,7 @@ BT.601 in video range, which the stream's VUI says (ffmpeg does not let libvvenc
 range).
 """
 
+import logging
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,9 @@ from tamis.codecs.vvc_bitstream import (
 )
 from tamis.codecs.ycbcr import ColorFormat, Layout, Matrix, Plane, planes_to_rgb, rgb_to_planes
 from tamis.errors import CodecError, CorruptFileError, LimitError
+
+# PyAV hands what FFmpeg's decoders say to this logger; unhandled, it would be printed.
+logging.getLogger("libav").addHandler(logging.NullHandler())
 
 SMALLEST_SIDE = 16
 """libvvenc refuses pictures less than 16 wide; smaller ones are padded."""
