@@ -125,6 +125,8 @@ class Npp(Network):
         self.last = nn.Conv2d(widths[0], 3, 1)
         self.pixel_first = nn.Conv2d(3, 3, 1)
         self.pixel_last = nn.Conv2d(3, 3, 1)
+        nn.init.dirac_(self.pixel_first.weight)  # drawn at random, its three ReLUs may begin dead
+        nn.init.zeros_(cast(Tensor, self.pixel_first.bias))
         zero_(self.last)
         zero_(self.pixel_last)
 

@@ -74,7 +74,7 @@ class OnnxPreprocessor(NeuralPreprocessor):
 
 def _session(model: bytes, threads: int, name: str) -> Any:
     """An inference session on the CPU over verified bytes."""
-    # Imported when needed: it takes longer than all else that commands without a network load.
+    # Imported when needed: an eighth of a second that commands without a network need not pay.
     onnxruntime = importlib.import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
