@@ -119,9 +119,9 @@ def codecs() -> None:
     """List the codecs: their quality knob, their options, and whether they work here."""
     from tamis.codecs.registry import describe
 
-    table = Table("codec", "files", "quality", "larger files at", "options", "works here")
+    table = Table("codec", "files", "quality", "best is", "options", "works here")
     for row in describe():
-        knob, larger = f"{row.unit} {row.low}..{row.high}", "higher" if row.ascending else "lower"
+        knob, larger = f"{row.unit} {row.low}..{row.high}", "high" if row.ascending else "low"
         options = "\n".join(f"{key}={values[0]}" for key, values in row.options.items())
         works = "yes" if row.missing is None else f"no: pip install {row.missing}"
         table.add_row(row.name, row.suffix, knob, larger, options, works)
