@@ -56,7 +56,7 @@ class PreprocessorTraining(L.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """The loss of one batch."""
-        self.terms = terms = self.objective(self.network, batch)
+        terms = self.objective(self.network, batch)
         if not math.isfinite(terms.values["loss"]):
             raise RecipeError(
                 f"the loss is not finite at step {batch.step}; lower optimiser.learning_rate"
@@ -67,6 +67,7 @@ class PreprocessorTraining(L.LightningModule):
         for name in ("bpp", "saved"):
             if name in terms.values:
                 self.log(name, terms.values[name], prog_bar=True, logger=False, batch_size=size)
+        self.terms = terms._replace(loss=terms.loss.detach())
         return terms.loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -118,7 +119,8 @@ def train_preprocessor(
     source = str(recipe) if not isinstance(recipe, Recipe) else None
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     folder = Path(os.path.expandvars(out or recipe.out)).expanduser()
-    torch.set_num_threads(recipe.threads)
+    # OMP_NUM_THREADS may ask for fewer: two threads on one free core wait for each other.
+    torch.set_num_threads(min(recipe.threads, torch.get_num_threads()))
     state = read_state(folder, recipe) if resume else None
     folder.mkdir(parents=True, exist_ok=True)
     if not resume:
@@ -130,8 +132,12 @@ def train_preprocessor(
 
     finished = int(state["global_step"]) if state else 0
     photos = Photos(recipe.data, recipe.seed)
-    teacher = Teacher(recipe.teacher.folder, recipe.data.crop) if recipe.teacher else None
-    tasks = [get_differentiable(task.spec) for task in recipe.tasks]
+    teacher = (
+        Teacher(os.path.expandvars(recipe.teacher.folder), recipe.data.crop)
+        if recipe.teacher
+        else None
+    )
+    tasks = [get_differentiable(os.path.expandvars(task.spec)) for task in recipe.tasks]
     ensemble = Ensemble(tasks, [task.weight for task in recipe.tasks], recipe.precision)
     held_out = photos.whole(photos.held_out)
     curves = _curves(folder, recipe, held_out, ensemble)
@@ -182,7 +188,7 @@ def _logger(folder: Path) -> Logger | bool:
 
 def _network(recipe: Recipe) -> Network:
     torch.manual_seed(recipe.seed)
-    init = Path(recipe.init) if recipe.init else None
+    init = Path(os.path.expandvars(recipe.init)) if recipe.init else None
     network = load_network(
         recipe.network, init / SAFETENSORS if init is not None and init.is_dir() else init
     )

@@ -89,7 +89,12 @@ class CodecRecipe(_Section):
 
 
 class TaskRecipe(_Section):
-    """One differentiable task and the weight of its loss in the sum."""
+    """One differentiable task and the weight of its loss in the sum.
+
+    Attributes:
+        spec: task spec, such as `classify:efficientnet_lite0` or `onnx:$MODELS/detector.onnx`.
+        weight: its factor.
+    """
 
     spec: str
     weight: Positive = 1.0
@@ -141,7 +146,7 @@ class TeacherRecipe(_Section):
     """Refined photos as dense targets, see `tamis.training.teacher` for the folder's layout.
 
     Attributes:
-        folder: what `write_target` wrote.
+        folder: what `write_target` wrote; `$VARIABLE` is expanded.
         steps: steps at the start that only imitate the teacher; no codec, no proxy.
         weight: factor on the squared pixel error to the target, in grey levels.
         task_weight: factor on the task losses between filtered picture and target.
