@@ -1,7 +1,6 @@
 """Decoding through Pillow's plugins, with the size checked before any pixel is allocated."""
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,14 +30,9 @@ def decode_with_pillow(data: bytes, codec: str, max_side: int, format_: str) -> 
 
 @contextmanager
 def damage_as_tamis_error(codec: str) -> Iterator[None]:
-    """Turn whatever a decoder raises inside into `CorruptFileError`, or `LimitError` for memory.
-
-    Warnings are dropped: what matters about a file is whether it decodes.
-    """
+    """Turn whatever a decoder raises inside into `CorruptFileError`, or `LimitError` for memory."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except MemoryError as error:
         raise LimitError(f"not enough memory for this {codec} picture") from error
     except TamisError:

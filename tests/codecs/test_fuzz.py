@@ -1,0 +1,82 @@
+"""Damaged files of every codec give a picture or one TamisError, and nothing else."""
+
+import importlib.util
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tamis.codecs import get_codec, list_codecs
+from tamis.errors import TamisError
+
+PATH = Path(__file__).resolve().parents[2] / "benchmarks" / "fuzz.py"
+
+
+@pytest.fixture(scope="module")
+def fuzz() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fuzz", PATH)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fuzz"] = module  # the worker process looks its functions up by this name
+    spec.loader.exec_module(module)
+    return module
+
+
+def decodes_or_refuses(name: str, data: bytes) -> bool:
+    try:
+        image = get_codec(name).decode(data)
+    except TamisError:
+        return False
+    assert image.dtype == np.uint8
+    assert image.ndim == 3
+    return True
+
+
+@pytest.mark.parametrize("name", list_codecs())
+def test_sixty_mutated_files(name: str, fuzz: ModuleType) -> None:
+    files = fuzz.seed_files(get_codec(fuzz.FAST.get(name, name)))
+    assert all(decodes_or_refuses(name, file) for file in files)
+    rng = random.Random(f"tests {name}")
+    refused = sum(not decodes_or_refuses(name, fuzz.mutate(files, rng)) for _ in range(60))
+    assert refused >= 10  # else the mutations do not reach the decoder
+
+
+@pytest.mark.parametrize("name", list_codecs())
+@settings(max_examples=25, deadline=None)
+@given(rest=st.binary(max_size=300), keep=st.integers(2, 64))
+def test_a_real_beginning_and_any_bytes(name: str, rest: bytes, keep: int) -> None:
+    decodes_or_refuses(name, BEGINNINGS[name][:keep] + rest)
+
+
+PICTURE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
+BEGINNINGS = {name: get_codec(name).encode(PICTURE) for name in list_codecs()}
+
+
+def test_mutations_are_the_same_for_the_same_seed(fuzz: ModuleType) -> None:
+    files = fuzz.seed_files(get_codec("jpeg"))
+    one, two = ([fuzz.mutate(files, rng) for _ in range(20)] for rng in map(random.Random, (7, 7)))
+    assert one == two
+    assert len(set(one)) > 15
+
+
+def test_the_worker_tells_a_crash_and_a_hang_from_an_answer(fuzz: ModuleType) -> None:
+    """The counters of the benchmark can count: broken limits show as what they are."""
+    file = get_codec("jpeg").encode(PICTURE)
+    for limits, expected in [
+        (fuzz.Limits(), "decoded"),
+        (fuzz.Limits(resident=1 << 20), "over memory"),
+        (fuzz.Limits(seconds=0.0), "hang"),
+        (fuzz.Limits(address_space=1 << 20), "crash"),
+    ]:
+        worker = fuzz.Worker(limits)
+        try:
+            result, _ = worker.decode("jpeg", file)
+        finally:
+            worker.stop()
+        assert result == expected
