@@ -13,10 +13,8 @@ from tamis.codecs import bpg_container as container
 from tamis.codecs.base import Codec, Image, QualityScale, check_size
 from tamis.codecs.hevc_bitstream import (
     PPS,
-    PREFIX_SEI,
     SPS,
     START_CODE,
-    SUFFIX_SEI,
     VPS,
     is_slice,
     nal_layer,
@@ -34,6 +32,14 @@ _CHROMA_FORMAT: dict[Layout, int] = {"400": 0, "420": 1, "422": 2, "444": 3}
 
 # Bit depths FFmpeg's HEVC decoder has.
 _DEPTHS = (8, 9, 10, 12)
+
+# Flag of the range extension that only bpgenc's lossless mode with the jctvc encoder sets. FFmpeg
+# 8.0 decodes such pictures to other samples than libbpg, without an error.
+_IMPLICIT_RDPCM = 0b001000000
+
+# Appended to the last slice of a file that does not say how long it is. A whole slice ends with a
+# flag, so that what follows changes nothing; a truncated one decodes to something else.
+_PROBE = bytes.fromhex("b7496ed35a") * 12
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class Bpg(Codec):
         )
 
     def _decode(self, data: bytes) -> Image:
-        header, picture, _ = container.read_bpg(data)
+        header, picture, certain = container.read_bpg(data)
         check_size(self.name, header.width, header.height, self.max_side)
         if header.color.depth not in _DEPTHS:
             raise CorruptFileError(
@@ -99,6 +105,11 @@ class Bpg(Codec):
         tools, at = container.read_tools(picture, at)
         nals = first_picture(split_nals(START_CODE + picture[at:]), alpha_tools is not None)
         planes = decode_layer(nals, 0, header, header.color.layout, tools)
+        if not certain:
+            probe = [*nals[:-1], nals[-1] + _PROBE]
+            again = decode_layer(probe, 0, header, header.color.layout, tools)
+            if not all(map(np.array_equal, planes, again)):
+                raise CorruptFileError("the BPG file ends in the middle of its picture")
         image = planes_to_rgb(planes, header.width, header.height, header.color)
         if alpha_tools is None or header.alpha == "straight":
             return image
@@ -116,7 +127,7 @@ def slice_qp(quality: int) -> int:
 
 
 def first_picture(nals: list[bytes], has_alpha: bool) -> list[bytes]:
-    """The NAL units of the first picture (and of its alpha picture), without what is not needed.
+    """Slices and PPS of the first picture (and of its alpha picture).
 
     Raises:
         CorruptFileError: parameter sets that BPG forbids, and which would overrule the header.
@@ -133,7 +144,7 @@ def first_picture(nals: list[bytes], has_alpha: bool) -> list[bytes]:
             if started[layer]:
                 break
             started[layer] = True
-        if is_slice(nal) or nal_type(nal) in (PPS, PREFIX_SEI, SUFFIX_SEI):
+        if is_slice(nal) or nal_type(nal) == PPS:
             kept.append(nal)
     return kept
 
@@ -142,6 +153,10 @@ def decode_layer(
     nals: list[bytes], layer: int, header: container.BpgHeader, layout: Layout, tools: CodingTools
 ) -> list[Plane]:
     """Planes of the colour (0) or alpha (1) layer, behind the SPS its BPG header stands for."""
+    if (tools.range_extension or 0) & _IMPLICIT_RDPCM:
+        raise CorruptFileError(
+            "lossless BPG by the jctvc encoder is not supported: FFmpeg decodes it wrongly"
+        )
     block = tools.cb_size
     width, height = (-(-side // block) * block for side in (header.width, header.height))
     sps = Sps(_CHROMA_FORMAT[layout], width, height, header.color.depth, tools)

@@ -8,7 +8,7 @@ import re
 from tamis.errors import CorruptFileError
 
 START_CODE = b"\x00\x00\x01"
-VPS, SPS, PPS, PREFIX_SEI, SUFFIX_SEI = 32, 33, 34, 39, 40
+VPS, SPS, PPS = 32, 33, 34
 
 
 class BitReader:

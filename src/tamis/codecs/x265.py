@@ -46,6 +46,7 @@ def encode_intra(planes: list[Plane], qp: int, preset: Preset) -> bytes:
         "qp": qp,
         "keyint": 1,
         "ctu": max(size for size in (16, 32, 64) if size <= min(width, height)),
+        "allow-non-conformance": 1,  # levels are lost with the SPS; refuse no long thin picture
         "info": 0,
         "repeat-headers": 1,
         "annexb": 1,

@@ -80,7 +80,7 @@ def _combine(
     inputs: list[Plane],
     matrix: npt.NDArray[np.float64],
     shift: int,
-    base: tuple[int, int, int],
+    base: tuple[int, ...],
     top: int,
 ) -> list[Plane]:
     """Each row of `matrix` times `inputs`, plus `base`, rounded and clipped to 0..`top`."""
@@ -105,7 +105,7 @@ def rgb_to_planes(image: Image, color: ColorFormat) -> list[Plane]:
     """
     height, width = image.shape[:2]
     to_rgb, offset = _to_rgb_matrix(color)
-    from_rgb = np.linalg.inv(to_rgb)
+    from_rgb = np.linalg.inv(to_rgb).astype(np.float64)
     planes: list[Plane] = [np.empty((height, width), np.uint8) for _ in range(3)]
     for top in range(0, height, _BAND):
         rows = slice(top, top + _BAND)
@@ -192,7 +192,7 @@ def planes_to_rgb(planes: list[Plane], width: int, height: int, color: ColorForm
                 parts.append(_upsample(plane, top, bottom, width, color))
         for part, zero in zip(parts, offset, strict=False):
             part -= zero
-        rgb = _combine(parts, to_rgb, 20, (0, 0, 0)[: len(to_rgb)], 255)
+        rgb = _combine(parts, to_rgb, 20, (0,) * len(to_rgb), 255)
         for i in range(3):
             image[top:bottom, :, i] = rgb[i % len(rgb)]
     return image
