@@ -1,12 +1,10 @@
 """Trains a preprocessor through real codecs from a recipe; see `train_preprocessor`."""
 
-import json
 import logging
 import math
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +27,12 @@ from tamis.tasks import get_differentiable
 from tamis.training.batches import Batch, Batches
 from tamis.training.checkpoint import STATE, SaveState, read_state
 from tamis.training.ensemble import Ensemble
-from tamis.training.lagrangian import PlainCurve, measure_curve
 from tamis.training.monitor import StepLog, Validation
 from tamis.training.objective import Objective, Terms
 from tamis.training.photos import Photos
+from tamis.training.pricing import CURVES, lambdas, plain_curves
 from tamis.training.recipe import Recipe, load_recipe
 from tamis.training.teacher import Teacher
-
-CURVES = "curves.json"
 
 
 class PreprocessorTraining(L.LightningModule):
@@ -140,8 +136,8 @@ def train_preprocessor(
     tasks = [get_differentiable(os.path.expandvars(task.spec)) for task in recipe.tasks]
     ensemble = Ensemble(tasks, [task.weight for task in recipe.tasks], recipe.precision)
     held_out = photos.whole(photos.held_out)
-    curves = _curves(folder, recipe, held_out, ensemble)
-    objective = Objective(recipe, ensemble, _couplings(recipe), _lambdas(recipe, curves), curves)
+    curves = plain_curves(folder, recipe, held_out, ensemble)
+    objective = Objective(recipe, ensemble, _couplings(recipe), lambdas(recipe, curves), curves)
     module = PreprocessorTraining(recipe, _network(recipe), objective)
     validation = Validation(folder, recipe, held_out, ensemble, curves, finished)
     callbacks = [StepLog(folder, ensemble.names, finished), validation, SaveState(folder, recipe)]
@@ -200,45 +196,6 @@ def _couplings(recipe: Recipe) -> dict[str, Coupling]:
     return {
         spec: Coupling(codec, get_proxy(codec), forward=recipe.forward, threads=recipe.threads)
         for spec, codec in codecs.items()
-    }
-
-
-def _curves(
-    folder: Path, recipe: Recipe, held_out: list[Any], ensemble: Ensemble
-) -> dict[str, PlainCurve]:
-    """The plain codecs' curves on the held-out photos: measured once, then read from the folder."""
-    path = folder / CURVES
-    if path.exists():
-        stored = json.loads(path.read_text())
-        if stored["recipe"] == recipe.fingerprint():
-            return {
-                spec: PlainCurve(*(tuple(c[k]) for k in ("qualities", "rates", "distances")))
-                for spec, c in stored["curves"].items()
-            }
-    curves = {
-        entry.spec: measure_curve(
-            get_codec(entry.spec), entry.qualities, held_out, ensemble, recipe.threads
-        )
-        for entry in recipe.codecs
-    }
-    stored = {
-        "recipe": recipe.fingerprint(),
-        "photos": len(held_out),
-        "curves": {spec: vars(curve) for spec, curve in curves.items()},
-        "lambda": {f"{s} {q}": value for (s, q), value in _lambdas(recipe, curves).items()},
-    }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(stored, indent=1))
-    partial.replace(path)
-    return curves
-
-
-def _lambdas(recipe: Recipe, curves: Mapping[str, PlainCurve]) -> dict[tuple[str, int], float]:
-    return {
-        (entry.spec, quality): entry.lambda_scale
-        * (curves[entry.spec].slope(quality) if entry.lambda_ == "auto" else entry.lambda_[quality])
-        for entry in recipe.codecs
-        for quality in entry.qualities
     }
 
 
