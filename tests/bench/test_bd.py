@@ -153,3 +153,10 @@ def test_several_curves_stand_for_the_best_of_them():
     assert best < alone and best < 0
     against_best = bootstrap_bd_rate([plain, cheap_when_low], [plain], axis="log", resamples=20)
     assert against_best.percent > 0
+
+
+def test_a_curve_that_is_mostly_noise_is_refused():
+    anchor = noisy(1, images=4, noise=0.02)
+    values = 1 + 0.1 * np.random.default_rng(0).normal(size=anchor.values.shape)
+    with pytest.raises(CurveError, match="code more images"):
+        bootstrap_bd_rate([anchor], [Samples(anchor.rates, values)], axis="log", min_overlap=0)

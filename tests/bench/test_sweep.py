@@ -211,7 +211,7 @@ def test_killed_in_the_middle_the_same_command_finishes_the_rest(folder, paths, 
     whole = run_sweep(plan(paths, preprocessors=["none", "blur:1.0"], qualities={}), tmp_path / "b")
     script.write_text(KILLED.format(pause=0, **options))
     deadline = time.monotonic() + 60
-    while (again := subprocess.run([sys.executable, script], check=False)).returncode:
+    while subprocess.run([sys.executable, script], check=False).returncode:
         # Workers of the killed run may hold the folder for the moment it takes them to notice.
         assert time.monotonic() < deadline
     assert all((parts / name).read_bytes() == data for name, data in kept.items())

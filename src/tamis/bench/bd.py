@@ -145,6 +145,8 @@ def bootstrap_bd_rate(
     ]
     percent, overlap = _compare(sides[0], sides[1], method)
     _check_overlap(float(overlap[0]), min_overlap)
+    for _, place, kept in (one for side in sides for one in side):
+        _check_kept(int(kept[0]), place.shape[1])
     pooled = sum(place.shape[1] - int(kept[0]) for side in sides for _, place, kept in side)
 
     low = high = np.nan
@@ -270,6 +272,13 @@ def _check_falls(name: str, samples: Samples, axis: Axis) -> None:
                 f"the {name} is not monotone: at {rates[i + 1 + worst]:.3g} bpp it is worse than "
                 f"at {rates[i]:.3g} bpp by {mean[worst]:.3g}, more than noise ({error[worst]:.2g})"
             )
+
+
+def _check_kept(kept: int, points: int) -> None:
+    if kept < max(MIN_POINTS, points / 2):
+        raise CurveError(
+            f"noise reverses so many points that {kept} of {points} remain; code more images"
+        )
 
 
 def _check_overlap(overlap: float, least: float) -> None:

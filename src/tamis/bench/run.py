@@ -1,0 +1,108 @@
+"""The bench in one call: sweep, curves, BD-rates, figures, CSV and the HTML report."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tamis.bench.coding import Bench
+from tamis.bench.curves import mean_curves
+from tamis.bench.figures import codec_figure, inline_svg, save_figure
+from tamis.bench.plan import Plan, Protocol
+from tamis.bench.report import write_report
+from tamis.bench.results import Results
+from tamis.bench.store import RunFolder
+from tamis.bench.strips import Strip, make_strips
+from tamis.bench.sweep import run_sweep
+from tamis.bench.table import PLAIN, bd_rate_table
+from tamis.codecs import Codec
+from tamis.data.folders import list_photos
+from tamis.preprocessing.base import Preprocessor
+from tamis.tasks.base import Task
+
+
+def bench(
+    photos: Path | str | Sequence[Path | str],
+    tasks: Sequence[str | Task],
+    codecs: Sequence[str | Codec],
+    preprocessors: Sequence[str | Preprocessor] = (PLAIN,),
+    protocol: Protocol = "native",
+    out: Path | str = "bench",
+    processes: int = 1,
+    *,
+    qualities: Mapping[str, Sequence[int]] | None = None,
+    strips: int = 3,
+    resamples: int = 1000,
+    console: Console | None = None,
+) -> Results:
+    """Code, decode and score every item, and report what was saved; resumes what was begun.
+
+    Args:
+        photos: a folder, or paths; names as in ImageNet give labels.
+        tasks: specs or tasks; in protocol `model` the first sets the size that is coded.
+        codecs: specs or codecs.
+        preprocessors: specs or preprocessors; `none`, to compare with, is added if missing.
+        protocol: `native` or `model`, see `tamis.bench.plan.Protocol`.
+        out: the run folder: rows, `report.html`, `bd_rate.csv`, `curves.csv`, `figures/`.
+        processes: how many work in parallel.
+        qualities: for some codecs, by spec or name, instead of the codec's own ladder.
+        strips: how many photos the report shows.
+        resamples: of the bootstrap.
+        console: where the progress bar goes; None for none.
+
+    Raises:
+        TamisError: see `run_sweep`.
+    """
+    paths = list_photos(photos) if isinstance(photos, str | Path) else list(photos)
+    if PLAIN not in preprocessors:
+        preprocessors = [PLAIN, *preprocessors]
+    plan = Plan.of(paths, tasks, codecs, preprocessors, protocol, qualities)
+    run = RunFolder(out)
+    rows = run_sweep(plan, run.folder, processes, console)
+    maker = Bench(plan, run.folder)
+    measures = {name: dict(named) for name, named in maker.measures.items()}
+    curves = mean_curves(rows, measures)
+    table = bd_rate_table(rows, measures, resamples=resamples)
+    figures = {name: codec_figure(curves, name, measures) for name in plan.codecs}
+    files = [
+        path
+        for name, figure in figures.items()
+        for path in save_figure(figure, run.folder / "figures", _slug(name))
+    ]
+    for name, frame in (("bd_rate.csv", table), ("curves.csv", curves)):
+        frame.write_csv(run.folder / name)
+        files.append(run.folder / name)
+    results = Results(
+        run.folder, rows, curves, table, measures, run.folder / "report.html", tuple(files)
+    )
+    write_report(
+        results,
+        run.conditions()["plans"][plan.fingerprint],
+        plan.fingerprint,
+        maker.codecs,
+        [(name, inline_svg(figure)) for name, figure in figures.items()],
+        _strips(maker, strips),
+    )
+    return results
+
+
+def _strips(maker: Bench, count: int) -> list[Strip]:
+    """Strips of `count` photos at even steps through their names, with the first codec."""
+    plan = maker.plan
+    ordered = sorted(plan.photos, key=lambda photo: (photo.name, photo.id))
+    shown = [ordered[i * len(ordered) // count] for i in range(min(count, len(ordered)))]
+    if not shown:
+        return []
+    codec, ladder = next(iter(plan.qualities.items()))
+    return make_strips(
+        list(zip([photo.name for photo in shown], maker.sources(shown), strict=True)),
+        (codec, maker.codecs[codec]),
+        ladder[len(ladder) // 3],
+        list(maker.preprocessors.items()),
+        next(iter(maker.tasks.values())),
+    )
+
+
+def _slug(codec: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", codec)
