@@ -1,1 +1,18 @@
+"""What the machine does with the pixels, behind one protocol."""
 
+from tamis.tasks.base import DifferentiableTask, Measure, Predictions, Task
+from tamis.tasks.classify import Classify, ClassifyWith
+from tamis.tasks.onnx_network import OnnxNetwork
+from tamis.tasks.registry import get_differentiable, get_task
+
+__all__ = [
+    "Classify",
+    "ClassifyWith",
+    "DifferentiableTask",
+    "Measure",
+    "OnnxNetwork",
+    "Predictions",
+    "Task",
+    "get_differentiable",
+    "get_task",
+]

@@ -1,0 +1,39 @@
+"""Tasks by name: `classify:efficientnet_lite0`, `onnx:detector.onnx`."""
+
+from collections.abc import Callable
+
+from tamis.errors import UnknownNameError
+from tamis.spec import Spec
+from tamis.tasks.base import DifferentiableTask, Task
+from tamis.tasks.classify import Classify
+from tamis.tasks.onnx_network import OnnxNetwork
+
+TASKS: dict[str, Callable[[Spec], DifferentiableTask]] = {
+    "classify": Classify.from_spec,
+    "onnx": OnnxNetwork.from_spec,
+}
+
+
+def get_task(spec: str | Task) -> Task:
+    """The task of a spec; a task passes through.
+
+    Raises:
+        UnknownNameError: no task or network of that name.
+        TamisError: an option it does not have, or weights that are not to be had.
+    """
+    if not isinstance(spec, str):
+        return spec
+    parsed = Spec.parse(spec)
+    if parsed.name not in TASKS:
+        raise UnknownNameError("task", parsed.name, TASKS)
+    return TASKS[parsed.name](parsed)
+
+
+def get_differentiable(spec: str | Task) -> DifferentiableTask:
+    """Like `get_task`, for tasks that train or refine; a bare network name is a classifier."""
+    if isinstance(spec, str) and ":" not in spec:
+        spec = f"onnx:{spec}" if spec.endswith(".onnx") else f"classify:{spec}"
+    task = get_task(spec)
+    if not isinstance(task, DifferentiableTask):
+        raise UnknownNameError("differentiable task", task.name, TASKS)
+    return task

