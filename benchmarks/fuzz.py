@@ -150,13 +150,13 @@ class Worker:
         if self._process is None:
             self._start()
         assert self._process is not None
-        self._pipe.send((name, file))
         try:
+            self._pipe.send((name, file))
             if not self._pipe.poll(self._limits.seconds):
                 self.stop()
                 return "hang", f"over {self._limits.seconds} s"
             result, message = self._pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             self._process.join()
             code = self._process.exitcode
             self.stop()
@@ -164,6 +164,13 @@ class Worker:
         if result == "over memory":
             self.stop()
         return result, message
+
+    @property
+    def pid(self) -> int:
+        """Of the process that decodes now."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
