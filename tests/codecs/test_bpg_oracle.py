@@ -42,7 +42,7 @@ def bpgenc(image: Image, folder: Path, *options: str) -> bytes:
 
 
 @pytest.mark.parametrize("chroma", ["420", "444"])
-@pytest.mark.parametrize("size", [(64, 64), (9, 9), (37, 121), (200, 55)])
+@pytest.mark.parametrize("size", [(64, 64), (9, 9), (1, 1), (7, 100), (37, 121), (200, 55)])
 def test_bpgdec_decodes_our_files_as_we_do(
     tmp_path: Path, chroma: str, size: tuple[int, int]
 ) -> None:

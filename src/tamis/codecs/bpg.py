@@ -23,10 +23,11 @@ from tamis.codecs.hevc_bitstream import (
     starts_picture,
     to_base_layer,
 )
+from tamis.codecs.hevc_pcm import PCM_TOOLS, write_pcm_picture
 from tamis.codecs.hevc_sps import CodingTools, Sps, parse_sps, write_sps, write_vps
-from tamis.codecs.x265 import BLOCK, MIN_SIDE, Preset, decode_intra, encode_intra, pad
+from tamis.codecs.x265 import BLOCK, MIN_CODED_SIDE, Preset, decode_intra, encode_intra, pad
 from tamis.codecs.ycbcr import ColorFormat, Layout, Plane, planes_to_rgb, rgb_to_planes
-from tamis.errors import CodecError, CorruptFileError
+from tamis.errors import CorruptFileError
 
 _CHROMA_FORMAT: dict[Layout, int] = {"400": 0, "420": 1, "422": 2, "444": 3}
 
@@ -46,6 +47,9 @@ _PROBE = bytes.fromhex("b7496ed35a") * 12
 class Bpg(Codec):
     """BPG with 8-bit BT.601 full-range YCbCr, encoded by x265 at a constant QP.
 
+    The QP is that of `bpgenc -q`: file sizes and PSNR are those of bpgenc with x265. Pictures with
+    a side of 8 pixels or less, which x265 does not take, are stored without loss at every QP.
+
     Reads every still picture of up to 12 bits that FFmpeg's decoder takes, whatever its chroma
     format and colour space; of an animation the first picture. Opacity is dropped.
 
@@ -59,7 +63,8 @@ class Bpg(Codec):
     quality: ClassVar[QualityScale] = QualityScale(
         "QP", 0, 51, False, (47, 44, 41, 38, 36, 34, 31, 28, 25, 22), 34
     )
-    max_side: ClassVar[int] = 16384
+    # The longest side of a square for which FFmpeg's decoder still allocates a frame.
+    max_side: ClassVar[int] = 16248
 
     chroma: Literal["420", "444"] = "420"
     preset: Preset = "veryslow"
@@ -76,16 +81,15 @@ class Bpg(Codec):
     def _encode(self, image: Image, quality: int) -> bytes:
         height, width = image.shape[:2]
         color = ColorFormat(layout=self.chroma)
-        if min(height, width) < MIN_SIDE:
-            raise CodecError(
-                f"bpg takes sides from {MIN_SIDE} pixels (x265's least); this is {width}x{height}"
-            )
         coded = (-(-height // BLOCK) * BLOCK, -(-width // BLOCK) * BLOCK)
         luma, *chroma = rgb_to_planes(image, color)
         half = 2 if self.chroma == "420" else 1
         planes = [pad(luma, *coded), *(pad(p, coded[0] // half, coded[1] // half) for p in chroma)]
-        nals = split_nals(encode_intra(planes, quality, self.preset))
-        tools = next(parse_sps(nal).tools for nal in nals if nal_type(nal) == SPS)
+        if min(coded) < MIN_CODED_SIDE:
+            tools, nals = PCM_TOOLS, write_pcm_picture(planes)
+        else:
+            nals = split_nals(encode_intra(planes, quality, self.preset))
+            tools = next(parse_sps(nal).tools for nal in nals if nal_type(nal) == SPS)
         kept = START_CODE.join(nal for nal in nals if is_slice(nal) or nal_type(nal) == PPS)
         return container.write_bpg(
             container.BpgHeader(width, height, color), container.write_tools(tools) + kept
@@ -167,6 +171,11 @@ def decode_layer(
     expected = [(height, width), *shapes.get(layout, [(height, width)] * 2)]
     if depth != header.color.depth or [plane.shape for plane in planes] != expected:
         raise CorruptFileError("the HEVC picture is not what the BPG header announces")
+    # FFmpeg hands out frames that are zero where no slice coded them, without an error. In these
+    # colour spaces no RGB colour has three zeros, so a last block of zeros was not coded.
+    has_chroma = len(planes) == 3 and header.color.matrix != "rgb"
+    if has_chroma and not any(plane[-4:, -4:].any() for plane in planes):
+        raise CorruptFileError("the HEVC picture of the BPG file stops before its last block")
     return planes
 
 

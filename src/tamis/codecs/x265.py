@@ -24,8 +24,8 @@ _LAMBDA_FILE = re.sub(r"([\\':=])", r"\\\1", str(Path(__file__).with_name("x265_
 BLOCK = 8
 """Smallest coding block of x265; planes are padded to a multiple of it."""
 
-MIN_SIDE = 9
-"""Shortest side of a picture: x265 takes no coded side under 16 samples."""
+MIN_CODED_SIDE = 16
+"""Shortest coded side that x265 takes."""
 
 
 def pad(plane: Plane, height: int, width: int) -> Plane:
@@ -36,9 +36,10 @@ def pad(plane: Plane, height: int, width: int) -> Plane:
 def encode_intra(planes: list[Plane], qp: int, preset: Preset) -> bytes:
     """Encode 8-bit planes (Y, Cb, Cr; 4:2:0 or 4:4:4 by their shapes) at a constant QP.
 
-    Both sides of the luma plane are at least 16 and multiples of `BLOCK`. Returns an Annex B
-    stream: VPS, SPS, PPS and one IDR picture. The settings are those of `bpgenc`: tune
-    `ssim`, which turns off psycho-visual bias, and no adaptive quantization.
+    Both sides of the luma plane are multiples of `BLOCK`, at least `MIN_CODED_SIDE`. Returns an
+    Annex B stream: VPS, SPS, PPS and one IDR picture. The settings are those of `bpgenc`: tune
+    `ssim`, which turns off psycho-visual bias, and no adaptive quantization; so the picture is
+    coded at `max(0, qp - 3)`, x265's offset of intra pictures.
     """
     height, width = planes[0].shape
     layout = "yuv444p" if planes[1].shape == planes[0].shape else "yuv420p"
