@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -145,11 +145,11 @@ def models() -> None:
 def train_preprocessor(
     recipe: Annotated[Path, typer.Argument(help="A YAML recipe.", show_default=False)],
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
-    ] = False,
+        bool, typer.Option("--resume/--restart", help="Go on where a run stopped, or start over.")
+    ] = True,
 ) -> None:
     """Train a preprocessor as a recipe says."""
-    from tamis.training import train_preprocessor as run
+    from tamis.training.preprocessor import train_preprocessor as run
 
     _out.print(f"written: {run(recipe, resume=resume)}", soft_wrap=True, markup=False)
 
@@ -161,7 +161,8 @@ def bench(
     codecs: Annotated[str, typer.Option(help="Codecs a,b.")] = "jpeg",
     preprocessors: Annotated[str, typer.Option(help="Preprocessors a,b.")] = "none,default",
     protocol: Annotated[
-        str, typer.Option(help="native: photos at their own size; model: at the task's.")
+        Literal["native", "model"],
+        typer.Option(help="Code photos at their own size, or at the first task's."),
     ] = "native",
     qualities: Annotated[
         list[str] | None, typer.Option(help="jpeg=10,20,30; repeat.", show_default="the ladders")
@@ -175,7 +176,7 @@ def bench(
     from tamis.bench import bench as run
     from tamis.data import list_photos
 
-    run(
+    results = run(
         [photo for path in photos for photo in list_photos(path)],
         tasks=[name for names in task for name in _split(names)],
         codecs=_split(codecs),
@@ -186,6 +187,9 @@ def bench(
         processes=processes,
         console=_out,
     )
+    _out.print(results.rich_table())
+    _out.print(f"report: {results.report}", soft_wrap=True, markup=False)
+    _out.print(results.sentence(), soft_wrap=True, markup=False)
 
 
 @app.command()
