@@ -8,7 +8,7 @@ import torch
 
 from tamis.preprocessing.card import Card
 from tamis.preprocessing.export import export
-from tamis.preprocessing.network import Network, Npp, create_network
+from tamis.preprocessing.network import Network, Npp, NppLite, create_network
 
 COVERS = {"jpeg": (5, 80)}
 
@@ -18,7 +18,8 @@ def shaken_network(name: str) -> Network:
 
     `npp-narrow` is `npp` with few channels: the same geometry, in a hundredth of the time.
     """
-    network = Npp((8, 8, 8, 8), 8) if name == "npp-narrow" else create_network(name)
+    special = {"npp-narrow": lambda: Npp((8, 8, 8, 8), 8), "npp-lite-deep": deep_lite}
+    network = special[name]() if name in special else create_network(name)
     draw = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for weight in network.parameters():
@@ -28,6 +29,10 @@ def shaken_network(name: str) -> Network:
             if key.endswith("running_mean"):
                 buffer += 0.1 * torch.randn(buffer.shape, generator=draw)
     return network.eval()
+
+
+def deep_lite() -> Network:
+    return NppLite(width=8, depth=6, block_width=8, block_depth=5)
 
 
 @pytest.fixture(scope="session")

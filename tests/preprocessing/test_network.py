@@ -1,6 +1,7 @@
 """The networks: the identity until trained, of the size promised, with a bounded view."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tamis.preprocessing.network import Network, create_network, list_networks
 
 NAMES = list_networks()
 Make = Callable[[str], Network]
+untrained = cache(create_network)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -24,7 +26,7 @@ def test_an_untrained_preprocessor_returns_its_input(
     name: str, size: tuple[int, int], quality: int
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    filtered = TorchPreprocessor(create_network(name))(image, get_codec("jpeg"), quality)
+    filtered = TorchPreprocessor(untrained(name))(image, get_codec("jpeg"), quality)
     assert np.array_equal(filtered, image)
 
 
@@ -83,7 +85,7 @@ def test_arithmetic_is_counted_as_by_hand() -> None:
     assert cost.parameters == (96 + 8) + (72 + 8) + (96 + 3) + 6
 
 
-@pytest.mark.parametrize("name", ["npp-narrow", "npp-lite"])
+@pytest.mark.parametrize("name", ["npp-narrow", "npp-lite", "npp-lite-deep"])
 def test_the_halo_holds_the_receptive_field(name: str, shaken: Make) -> None:
     network = shaken(name).double()
     side = 3 * network.multiple + 2 * network.halo

@@ -27,7 +27,7 @@ class Network(nn.Module, ABC):
 
     name: ClassVar[str]
     multiple: ClassVar[int]
-    halo: ClassVar[int]
+    halo: int
 
     def forward(self, x: Tensor, strength: Tensor) -> Tensor:
         """Filter `x` `(N, 3, H, W)` for the quantization `strength` `(N,)`."""
@@ -108,9 +108,11 @@ class Npp(Network):
     multiple: ClassVar[int] = 16
     # Pairs reach 2 pixels of their scale, 2 x (1+2+4+8) + 2 x 16 + 2 x (8+4+2+1) = 92; the ways
     # down 1+2+4+8 = 15; alignment to the 16-pixel grid of the bottleneck 15 more: 122.
-    halo: ClassVar[int] = 128
+    halo = 128
 
-    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 256), bottleneck: int = 512) -> None:
+    def __init__(
+        self, widths: tuple[int, int, int, int] = (32, 64, 128, 256), bottleneck: int = 512
+    ) -> None:
         super().__init__()
         below = (*widths[1:], bottleneck)
         self.encoder = nn.ModuleList(
@@ -189,7 +191,7 @@ class NppLite(Network):
     ```
 
     The block path sees whole 8x8 blocks as vectors of 192 values, at 1/64 of the positions, where
-    arithmetic is cheap: it can move the coefficients of a block as trellis quantization does. The
+    arithmetic is cheap; it is meant for what trellis quantization does to coefficients. The
     half-resolution path draws edges and texture across block borders, told by the block path what
     is around. No normalisation, so training and use compute the same thing. The last layers of
     both paths start at zero: an untrained network is the identity.
@@ -197,14 +199,15 @@ class NppLite(Network):
 
     name: ClassVar[str] = "npp-lite"
     multiple: ClassVar[int] = 16
-    # Four depthwise 3x3 at 1/8 reach 32 pixels, three and the last 3x3 at 1/2 reach 8, alignment
-    # to the 8-pixel grid 7 more: 47.
-    halo: ClassVar[int] = 48
 
     def __init__(
         self, width: int = 24, depth: int = 3, block_width: int = 128, block_depth: int = 4
     ) -> None:
         super().__init__()
+        # Each 3x3 reaches one position of its scale, the last one too; alignment to the 8-pixel
+        # grid adds 7. By default 47, in whole 16s 48.
+        reach = 8 * block_depth + 2 * (depth + 1) + 7
+        self.halo = -(-reach // 16) * 16
         # ▽8 then 1x1 is one 8x8 convolution of stride 8, ▽2 then 3x3 one of 6x6 and stride 2:
         # the same weights in another order, without the copy.
         self.block_first = nn.Conv2d(3, block_width, 8, stride=8)
