@@ -111,11 +111,20 @@ class Coupling:
             scaled + (rate_real - scaled).detach(),
         )
 
+    def state_dict(self) -> dict[str, dict[str, float]]:
+        """The calibration, by quality, for a checkpoint."""
+        return {str(quality): slope.state() for quality, slope in self.slopes.items()}
+
+    def load_state_dict(self, state: dict[str, dict[str, float]]) -> None:
+        """Continue with a checkpoint's calibration."""
+        for quality, slope in state.items():
+            self.slope(int(quality)).load(slope)
+
     @torch.no_grad()
     def calibrate(
         self, before: torch.Tensor, after: torch.Tensor, quality: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learn the rate slope from two versions of the same photos; the reals rates of both."""
+        """Learn the rate slope from two versions of the same photos; return the real rates of both."""
         (_, real_before), (_, real_after) = self.real(before, quality), self.real(after, quality)
         predicted = self.proxy(after, quality)[1] - self.proxy(before, quality)[1]
         self.slope(quality).update(predicted, real_after - real_before)

@@ -81,5 +81,3 @@ class JpegProxy:
         size = log_magnitude(indices[:, 1:], self.KNEE).flatten(1).sum(dim=1)
         size = size + log_magnitude(dc, self.KNEE).sum(dim=1)
         return self.BITS_PER_LOG * size + self.BITS_PER_BLOCK * flat.shape[1]
-
-

@@ -40,23 +40,29 @@ class Ensemble:
         """Spec of every task."""
         return [task.name for task in self.tasks]
 
-    def distances(self, decoded: Tensor, original: Tensor) -> Tensor:
-        """Loss of every task on every picture, `(K, N)`.
+    def distances(self, decoded: Tensor, original: Tensor, only: int | None = None) -> Tensor:
+        """Loss of every task on every picture, `(K, N)`; of task `only` alone, `(1, N)`.
 
         Args:
             decoded: `(N, 3, H, W)` in [0, 1]; the gradient flows to it.
             original: the same pictures before coding; no gradient.
         """
         losses = []
-        for task in self.tasks:
+        for task in self.tasks if only is None else [self.tasks[only]]:
             with torch.no_grad():
                 reference = self._outputs(task, original)
             losses.append(task.loss(self._outputs(task, decoded), reference))
         return torch.stack(losses)
 
-    def total(self, distances: Tensor) -> Tensor:
-        """Weighted sum over tasks: `(K, N)` to `(N,)`."""
-        return self.weights.to(distances) @ distances
+    def total(self, distances: Tensor, only: int | None = None) -> Tensor:
+        """Weighted sum over tasks: `(K, N)` to `(N,)`.
+
+        Of task `only` alone, `(1, N)`, it is the sum's estimate: K times that task's share.
+        """
+        weights = self.weights.to(distances)
+        if only is not None:
+            weights = len(self.tasks) * weights[only : only + 1]
+        return weights @ distances
 
     def _outputs(self, task: DifferentiableTask, x: Tensor) -> Any:
         # Convolutions of frozen networks are faster in this layout; the values are the same.

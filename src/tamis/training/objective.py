@@ -7,14 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tamis.codecs import get_codec
 from tamis.errors import TamisError
 from tamis.proxies.coupling import Coupling
-from tamis.tasks.pixels import to_images, to_tensor
 from tamis.training.augmentation import Augmentation
 from tamis.training.batches import Batch
 from tamis.training.ensemble import Ensemble
-from tamis.training.lagrangian import PlainCurve, code
+from tamis.training.lagrangian import PlainCurve
 from tamis.training.recipe import Recipe
 
 
@@ -61,15 +59,20 @@ class Objective:
         move = Augmentation(batch.moves)
         original = move(batch.source)
         decoded, rate = self.couplings[batch.spec](round_through(filtered), batch.quality)
-        parts = self.ensemble.distances(move(decoded), original)
-        distance = self.ensemble.total(parts).mean()
+        only = batch.step % len(self.ensemble.tasks) if self.recipe.tasks_in_turn else None
+        parts = self.ensemble.distances(move(decoded), original, only)
+        distance = self.ensemble.total(parts, only).mean()
         lambda_ = self.lambdas[batch.spec, batch.quality]
         loss = rate.mean() + lambda_ * distance + self.recipe.beta * fidelity
         values |= {"loss": loss.item(), "lambda": lambda_}
         values |= {"bpp": rate.mean().item(), "distance": distance.item()}
-        values |= dict(zip(self.ensemble.names, parts.detach().mean(dim=1).tolist(), strict=True))
+        names = self.ensemble.names if only is None else [self.ensemble.names[only]]
+        values |= dict(zip(names, parts.detach().mean(dim=1).tolist(), strict=True))
         if self.recipe.forward == "codec" and batch.step % self.recipe.compare_every == 0:
-            values |= self._comparison(batch, move, original, values["bpp"], values["distance"])
+            plain, plain_rate = self._calibrate(batch, filtered, rate)
+            parts = self.ensemble.distances(move(plain), original, only)
+            plain_distance = float(self.ensemble.total(parts, only).mean())
+            values |= self._comparison(batch, values, float(plain_rate.mean()), plain_distance)
         return Terms(loss, values)
 
     def _imitation(self, filtered: Tensor, target: Tensor, batch: Batch) -> Tensor:
@@ -84,29 +87,30 @@ class Objective:
         return loss
 
     @torch.no_grad()
+    def _calibrate(self, batch: Batch, filtered: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Teach the proxy what filtering this batch really saved; the plain codec's x_hat and bpp."""
+        coupling, quality = self.couplings[batch.spec], batch.quality
+        plain, plain_rate = coupling.real(batch.source, quality)
+        predicted = coupling.proxy(filtered, quality)[1] - coupling.proxy(batch.source, quality)[1]
+        coupling.slope(quality).update(predicted, rate - plain_rate)
+        return plain, plain_rate
+
     def _comparison(
-        self, batch: Batch, move: Augmentation, original: Tensor, rate: float, distance: float
+        self, batch: Batch, values: dict[str, float], plain_rate: float, plain_distance: float
     ) -> dict[str, float]:
         """The plain codec on the same batch, moved along its own curve to the same distance.
 
         `saved` is the part of the plain rate saved at equal distance; negative is a loss. A step's
         value is as noisy as its batch; the log's running mean and the validation are not.
         """
-        images = to_images(batch.source)
-        rates, decoded = code(get_codec(batch.spec), batch.quality, images, self.recipe.threads)
-        plain = to_tensor(decoded).to(batch.source)
-        plain_distance = float(
-            self.ensemble.total(self.ensemble.distances(move(plain), original)).mean()
-        )
-        plain_rate = float(rates.mean())
-        values = {"plain_bpp": plain_rate, "plain_distance": plain_distance}
+        compared = {"plain_bpp": plain_rate, "plain_distance": plain_distance}
         try:
             elasticity = self.curves[batch.spec].elasticity(batch.quality)
         except TamisError:
             # Lambda was given as numbers and the curve is too noisy for a slope: no comparison.
-            return values
-        equal = plain_rate * (distance / max(plain_distance, 1e-9)) ** elasticity
-        return values | {"saved": 1 - rate / max(equal, 1e-9)}
+            return compared
+        equal = plain_rate * (values["distance"] / max(plain_distance, 1e-9)) ** elasticity
+        return compared | {"saved": 1 - values["bpp"] / max(equal, 1e-9)}
 
 
 def round_through(x: Tensor) -> Tensor:

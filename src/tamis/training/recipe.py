@@ -71,6 +71,16 @@ class CodecRecipe(_Section):
     lambda_: Literal["auto"] | dict[int, Positive] = Field("auto", alias="lambda")
     lambda_scale: Positive = 1.0
 
+    @field_validator("lambda_", mode="before")
+    @classmethod
+    def _auto_or_numbers(cls, value: object) -> object:
+        numbers = value.values() if isinstance(value, dict) else ()
+        if value == "auto" or (
+            numbers and all(isinstance(n, int | float) and 0 < n < float("inf") for n in numbers)
+        ):
+            return value
+        raise ValueError("expected auto, or a number greater than 0 for every quality")
+
     @model_validator(mode="after")
     def _codec_takes_them(self) -> "CodecRecipe":
         try:
@@ -168,6 +178,8 @@ class Recipe(_Section):
             network.
         beta: weight of D_pre, the squared error between photo and filtered photo with pixels in
             [0, 1]: at beta 100 a PSNR of 30 dB costs as much as 0.1 bpp.
+        tasks_in_turn: one task a step, in turn, as an estimate of the sum: as many steps more in
+            the same time as there are tasks.
         forward: values of image and rate from the real `codec`, or from the `proxy` (ablation).
         compare_every: steps between comparisons with the plain codec on the training batch.
         precision: arithmetic of the task networks; the preprocessor is always float32.
@@ -183,6 +195,7 @@ class Recipe(_Section):
     codecs: Annotated[tuple[CodecRecipe, ...], Field(min_length=1)]
     tasks: Annotated[tuple[TaskRecipe, ...], Field(min_length=1)]
     beta: NotNegative = 0.5
+    tasks_in_turn: bool = False
     forward: Literal["codec", "proxy"] = "codec"
     augmentation: AugmentationRecipe = AugmentationRecipe()
     optimiser: OptimiserRecipe = OptimiserRecipe()
