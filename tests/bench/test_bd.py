@@ -157,6 +157,7 @@ def test_several_curves_stand_for_the_best_of_them():
 
 def test_a_curve_that_is_mostly_noise_is_refused():
     anchor = noisy(1, images=4, noise=0.02)
-    values = 1 + 0.1 * np.random.default_rng(0).normal(size=anchor.values.shape)
+    noise = np.random.default_rng(0).normal(size=anchor.values.shape)
+    values = 5 + noise - noise.mean(axis=0) + 0.001 * np.arange(6)
     with pytest.raises(CurveError, match="code more images"):
         bootstrap_bd_rate([anchor], [Samples(anchor.rates, values)], axis="log", min_overlap=0)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamis.codecs import Image
+from tamis.codecs import Image, get_codec
 from tamis.codecs.hevc_bitstream import BitReader
-from tamis.codecs.vvc import Vvc
+from tamis.codecs.vvc import Vvc, _encodes_vvc, _ffmpeg
 from tamis.codecs.vvc_bitstream import (
     SPS,
     SUFFIX_SEI,
@@ -19,7 +19,7 @@ from tamis.codecs.vvc_bitstream import (
     size_message,
     true_size,
 )
-from tamis.errors import CodecError, CorruptFileError, LimitError
+from tamis.errors import CodecError, CorruptFileError, LimitError, MissingPackageError
 
 FASTER = Vvc("faster")
 ALLOWED = {7, 8, SPS, 16, 17, SUFFIX_SEI}
@@ -172,13 +172,19 @@ def test_a_stream_cut_by_a_few_bytes_is_refused(photo: Image) -> None:
             FASTER.decode(stream[:-cut])
 
 
-def test_a_missing_ffmpeg_is_named(photo: Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tamis.codecs.vvc import _ffmpeg
-
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such/ffmpeg")
-    _ffmpeg.cache_clear()
+@pytest.mark.parametrize("program", ["/no/such/ffmpeg", "/bin/true"])
+def test_an_ffmpeg_without_libvvenc_is_reported(
+    program: str, photo: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", program)
+    for cached in (_ffmpeg, _encodes_vvc):
+        cached.cache_clear()
     try:
-        with pytest.raises(CodecError, match="ffmpeg does not start"):
+        assert Vvc.missing() == "imageio-ffmpeg"
+        with pytest.raises(MissingPackageError, match="pip install 'imageio-ffmpeg'"):
+            get_codec("vvc")
+        with pytest.raises(CodecError, match="ffmpeg does not start|libvvenc failed"):
             FASTER.encode(photo)
     finally:
-        _ffmpeg.cache_clear()
+        for cached in (_ffmpeg, _encodes_vvc):
+            cached.cache_clear()

@@ -143,10 +143,10 @@ def bootstrap_bd_rate(
     sides = [
         [_pooled_mean(s, whole, axis, name) for s in side] for name, side in _named(anchor, test)
     ]
-    percent, overlap = _compare(sides[0], sides[1], method)
-    _check_overlap(float(overlap[0]), min_overlap)
     for _, place, kept in (one for side in sides for one in side):
         _check_kept(int(kept[0]), place.shape[1])
+    percent, overlap = _compare(sides[0], sides[1], method)
+    _check_overlap(float(overlap[0]), min_overlap)
     pooled = sum(place.shape[1] - int(kept[0]) for side in sides for _, place, kept in side)
 
     low = high = np.nan

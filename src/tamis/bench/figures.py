@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tamis.bench.curves import PIXELS, axis_of
@@ -21,7 +23,7 @@ from tamis.tasks.base import Measure
 STRONG = ("#2f6fed", "#e0457b", "#12a071", "#e08a00", "#8b5cf6", "#0ea5b7")
 MUTED = ("#a3a3a3", "#b8a07e", "#8fa7bf", "#b59cb5", "#9db08f", "#c2a5a0")
 """Preprocessors that know a task are drawn in strong colours, baselines in muted ones."""
-PLAIN_COLOUR = "#64748b"
+PLAIN_COLOUR = "#76859b"
 MARKERS = "osD^vPX"
 FRAME = "#8b93a1"
 
@@ -63,7 +65,10 @@ def codec_figure(
     rows = [(task, named) for task, named in rows if named]
     columns = max(len(named) for _, named in rows)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(5.2 * columns, 3.5 * len(rows) + 0.7), layout="constrained")
+        figure = Figure(
+            figsize=(5.2 * columns, 3.5 * len(rows) + 0.7),
+            layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.08),
+        )
         grid = figure.subplots(len(rows), columns, squeeze=False)
         colours = preprocessor_styles(curves["preprocessor"].unique().to_list())
         for line, (task, named) in zip(grid, rows, strict=True):
@@ -146,7 +151,8 @@ def _panel(
         axes.invert_yaxis()
     axes.set_xlabel("rate (bits per source pixel)")
     axes.set_title(task, loc="left", fontsize=10, fontweight="bold")
-    axes.set_ylabel(f"{measure.label} (dB)" if axis == "log_complement" else measure.label)
+    label = f"{measure.label} (dB)" if axis == "log_complement" else measure.label
+    axes.set_ylabel(textwrap.fill(label, 36))
 
 
 def _decibel(similarity: np.ndarray[Any, np.dtype[np.float64]]) -> Any:

@@ -1,7 +1,7 @@
 """One self-contained HTML file: table, curves, image strips and the conditions of a run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +107,12 @@ def _shown(strip: Strip, codec: Codec) -> dict[str, Any]:
         }
         for cell in strip.cells
     ]
-    plain = replace(strip, cells=())
     return {
-        "name": plain.name,
-        "codec": plain.codec,
+        "name": strip.name,
+        "codec": strip.codec,
         "unit": type(codec).quality.unit,
-        "quality": plain.quality,
-        "original": data_uri(plain.original),
-        "says": plain.says,
+        "quality": strip.quality,
+        "original": data_uri(strip.original),
+        "says": strip.says,
         "cells": cells,
     }

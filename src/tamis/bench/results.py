@@ -153,6 +153,7 @@ def _part(codec: str, row: Mapping[str, object]) -> str:
         return f"changes the bits of {codec} by {value:+.0f} % (no interval)"
     interval = f"95 % interval {low:+.0f} to {high:+.0f} %"
     if float(str(high)) < 0:
+        interval = f"95 % interval {-float(str(high)):.0f} to {-float(str(low)):.0f} %"
         return f"saves {-value:.0f} % of the bits of {codec} ({interval})"
     if float(str(low)) > 0:
         return f"costs {value:.0f} % more bits with {codec} ({interval})"

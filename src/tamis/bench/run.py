@@ -34,6 +34,7 @@ def bench(
     qualities: Mapping[str, Sequence[int]] | None = None,
     strips: int = 3,
     resamples: int = 1000,
+    min_overlap: float = 0.5,
     console: Console | None = None,
 ) -> Results:
     """Code, decode and score every item, and report what was saved; resumes what was begun.
@@ -49,6 +50,7 @@ def bench(
         qualities: for some codecs, by spec or name, instead of the codec's own ladder.
         strips: how many photos the report shows.
         resamples: of the bootstrap.
+        min_overlap: smallest share of the plain curve's range that a curve must reach.
         console: where the progress bar goes; None for none.
 
     Raises:
@@ -63,7 +65,7 @@ def bench(
     maker = Bench(plan, run.folder)
     measures = {name: dict(named) for name, named in maker.measures.items()}
     curves = mean_curves(rows, measures)
-    table = bd_rate_table(rows, measures, resamples=resamples)
+    table = bd_rate_table(rows, measures, resamples=resamples, min_overlap=min_overlap)
     figures = {name: codec_figure(curves, name, measures) for name in plan.codecs}
     files = [
         path

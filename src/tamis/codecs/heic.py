@@ -30,7 +30,7 @@ class Hevc(Codec):
     quality: ClassVar[QualityScale] = QualityScale(
         "QP", 0, 51, False, (47, 44, 41, 38, 36, 34, 31, 28, 25, 22), 34
     )
-    max_side: ClassVar[int] = 8192
+    max_side: ClassVar[int] = 16384
 
     chroma: Literal["420", "444"] = "420"
     preset: Literal["ultrafast", "fast", "medium", "slow", "veryslow", "placebo"] = "slow"

@@ -85,7 +85,7 @@ class Vvc(Codec):
     @classmethod
     def missing(cls) -> str | None:
         """`imageio-ffmpeg` or `av`, where one of them lacks its half of VVC."""
-        if not _ffmpeg():
+        if not _encodes_vvc():
             return "imageio-ffmpeg"
         return None if "vvc" in av.codecs_available else "av"
 
@@ -122,7 +122,7 @@ class Vvc(Codec):
             "-threads", "1", "-vvenc-params", VVENC_PARAMS, *COLOR,
             "-frames:v", "1", "-f", "vvc", "pipe:1",
         ]  # fmt: skip
-        # The slowest case seen, preset slow at QP 0, takes 0.2 ms a pixel; ten times that.
+        # Preset slow at QP 0 takes 0.07 ms a pixel; thirty times that, for machines under load.
         timeout = 120 + 0.002 * width * height
         try:
             done = subprocess.run(
@@ -163,6 +163,19 @@ def _ffmpeg() -> str | None:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
         return None
+
+
+@cache
+def _encodes_vvc() -> bool:
+    """Whether the ffmpeg found, which may be the system's own, is built with libvvenc."""
+    if not (ffmpeg := _ffmpeg()):
+        return False
+    command = [ffmpeg, "-hide_banner", "-h", "encoder=libvvenc"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"Encoder libvvenc" in done.stdout
 
 
 def _pad(image: Image) -> Image:

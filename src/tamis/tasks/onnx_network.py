@@ -102,7 +102,9 @@ class OnnxNetwork:
 
     def loss(self, outputs: Outputs, reference: Outputs) -> torch.Tensor:
         """The distance of the class docstring, `(N,)`."""
-        gaps = [_distance(o.flatten(1), r.flatten(1)) for o, r in zip(outputs, reference, strict=True)]
+        gaps = [
+            _distance(o.flatten(1), r.flatten(1)) for o, r in zip(outputs, reference, strict=True)
+        ]
         return torch.stack(gaps).mean(dim=0)
 
     def score(
@@ -121,7 +123,9 @@ class OnnxNetwork:
         if not hasattr(self, "_widths"):
             width, height = self.size
             with torch.inference_mode():
-                self._widths = [o[0].numel() for o in self.outputs(torch.zeros(1, 3, height, width))]
+                self._widths = [
+                    o[0].numel() for o in self.outputs(torch.zeros(1, 3, height, width))
+                ]
         return self._widths
 
 
@@ -141,7 +145,9 @@ def _load(path: Path) -> onnx.ModelProto:
     except FileNotFoundError:
         raise TamisError(f"there is no ONNX file at {path}") from None
     except Exception as error:
-        raise TamisError(f"{path} is not a valid ONNX file: {str(error).splitlines()[0]}") from error
+        raise TamisError(
+            f"{path} is not a valid ONNX file: {str(error).splitlines()[0]}"
+        ) from error
     return model
 
 

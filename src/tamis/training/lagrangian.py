@@ -62,6 +62,10 @@ class PlainCurve:
         here = self.qualities.index(quality)
         return -self.elasticity(quality) * self.rates[here] / self.distances[here]
 
+    def rate(self, quality: int) -> float:
+        """The plain codec's mean rate at `quality`, bpp."""
+        return self.rates[self.qualities.index(quality)]
+
     def rate_at(self, distance: float) -> float:
         """Rate at which the plain codec has `distance`, interpolated in logarithms.
 

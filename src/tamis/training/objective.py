@@ -1,4 +1,8 @@
-"""The loss of a step, `L = R + lambda sum_k w_k D_k + beta D_pre` (Lu et al. 2024, section III)."""
+"""The loss of a step, `L = R + lambda sum_k w_k D_k + beta D_pre` (Lu et al. 2024, section III).
+
+It is divided by the plain codec's rate at the batch's quality: a BD-rate counts percent, and
+without the division the high rates would drown the gradients of the low ones.
+"""
 
 import math
 from collections.abc import Mapping
@@ -64,6 +68,7 @@ class Objective:
         distance = self.ensemble.total(parts, only).mean()
         lambda_ = self.lambdas[batch.spec, batch.quality]
         loss = rate.mean() + lambda_ * distance + self.recipe.beta * fidelity
+        loss = loss / self.curves[batch.spec].rate(batch.quality)
         values |= {"loss": loss.item(), "lambda": lambda_}
         values |= {"bpp": rate.mean().item(), "distance": distance.item()}
         names = self.ensemble.names if only is None else [self.ensemble.names[only]]
