@@ -106,7 +106,7 @@ def mutate(files: list[bytes], rng: random.Random) -> bytes:
 class Limits:
     """Of one decode: seconds, and bytes of address space and of resident memory."""
 
-    seconds: float = 20
+    seconds: float = 60
     address_space: int = 4 << 30
     resident: int = 1 << 30
 
@@ -118,6 +118,7 @@ def serve(pipe: Connection, limits: Limits) -> None:
     os.dup2(null, 2)
     resource.setrlimit(resource.RLIMIT_AS, (limits.address_space, limits.address_space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pipe.send("ready")
     while (job := pipe.recv()) is not None:
         name, file = job
         pipe.send(verdict(name, file, limits))
@@ -177,6 +178,7 @@ class Worker:
         self._process = self._context.Process(target=serve, args=(theirs, self._limits))
         self._process.start()
         theirs.close()
+        self._pipe.recv()  # imports are not part of the first decode
 
     def stop(self) -> None:
         if self._process is not None:

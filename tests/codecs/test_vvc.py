@@ -183,7 +183,7 @@ def test_an_ffmpeg_without_libvvenc_is_reported(
         assert Vvc.missing() == "imageio-ffmpeg"
         with pytest.raises(MissingPackageError, match="pip install 'imageio-ffmpeg'"):
             get_codec("vvc")
-        with pytest.raises(CodecError, match="ffmpeg does not start|libvvenc failed"):
+        with pytest.raises(CodecError, match=r"ffmpeg does not start|libvvenc failed"):
             FASTER.encode(photo)
     finally:
         for cached in (_ffmpeg, _encodes_vvc):
