@@ -32,14 +32,11 @@ def get_preprocessor(spec: str | Preprocessor) -> Preprocessor:
     """
     if not isinstance(spec, str):
         return spec
-    if _is_path(spec):
-        return _from_path(spec)
-    parts = [part.strip() for part in spec.split("+")]
-    if len(parts) == 1:
-        return _one(parts[0])
+    parts = _split(spec)
     if not all(parts):
         raise TamisError(f"'{spec}' has an empty part; expected name+name")
-    return Chain([_from_path(part) if _is_path(part) else _one(part) for part in parts])
+    made = [_from_path(part) if _is_path(part) else _one(part) for part in parts]
+    return made[0] if len(made) == 1 else Chain(made)
 
 
 def list_preprocessors() -> list[str]:
@@ -57,7 +54,21 @@ def _one(text: str) -> Preprocessor:
     raise UnknownNameError("preprocessor", spec.name, [*FACTORIES, *models])
 
 
+def _split(spec: str) -> list[str]:
+    """The parts of a chain; `+` also joins the models of `refine:models=a+b`, which stay whole."""
+    parts: list[str] = []
+    for part in spec.split("+"):
+        named = part.strip().split(":")[0] in FACTORIES
+        if parts and not named and parts[-1].startswith("refine:") and "models=" in parts[-1]:
+            parts[-1] += "+" + part.strip()
+        else:
+            parts.append(part.strip())
+    return parts
+
+
 def _is_path(text: str) -> bool:
+    if text.split(":")[0] in FACTORIES:
+        return False
     return text.endswith(".onnx") or ("/" in text and Path(text).is_dir())
 
 

@@ -124,7 +124,7 @@ class Coupling:
     def calibrate(
         self, before: torch.Tensor, after: torch.Tensor, quality: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Learn the rate slope from two versions of the same photos; return the real rates of both."""
+        """Learn the rate slope from two versions of the same photos; both real rates."""
         (_, real_before), (_, real_after) = self.real(before, quality), self.real(after, quality)
         predicted = self.proxy(after, quality)[1] - self.proxy(before, quality)[1]
         self.slope(quality).update(predicted, real_after - real_before)

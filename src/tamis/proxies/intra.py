@@ -1,4 +1,4 @@
-"""HEVC and VVC intra pictures as a function with a gradient: large blocks, one step size, soft rate."""
+"""HEVC and VVC intra pictures as a function with a gradient: large blocks, a soft rate."""
 
 import torch
 import torch.nn.functional as F
@@ -31,13 +31,13 @@ class IntraProxy:
     over two sizes, region by region. The rate needs calibration against the real files.
     """
 
-    KNEE = 0.5
     BITS_PER_LOG = 2.2
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, knee: float = 0.5) -> None:
         if codec.step(codec.quality.default) is None:
             raise TamisError(f"there is no quantization step known for {codec.name}, so no proxy")
         self.codec = codec
+        self.knee = knee
         self._halved = getattr(codec, "chroma", "420") == "420"
 
     def __call__(self, x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -69,5 +69,5 @@ class IntraProxy:
         dc = indices[:, :1]
         left = F.pad(dc, (1, 0, 0, 0), mode="replicate")[..., :-1]
         above = F.pad(dc, (0, 0, 1, 0), mode="replicate")[..., :-1, :]
-        smooth = log_magnitude(dc - (left + above) / 2, self.KNEE)
-        return log_magnitude(indices[:, 1:], self.KNEE).sum(dim=1, keepdim=True) + smooth
+        smooth = log_magnitude(dc - (left + above) / 2, self.knee)
+        return log_magnitude(indices[:, 1:], self.knee).sum(dim=1, keepdim=True) + smooth

@@ -17,13 +17,13 @@ from tamis.proxies.transforms import (
 
 # ITU-T T.81, tables K.1 and K.2, in row order.
 _LUMA = (
-    "16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 14 17 22 29 51 87 80 62 "
-    "18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 49 64 78 87 103 121 120 101 "
-    "72 92 95 98 112 100 103 99"
+    "16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 "
+    "14 17 22 29 51 87 80 62 18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 "
+    "49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"
 )
 _CHROMA = (
-    "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 47 66 99 99 99 99 99 99"
-    + " 99" * 32
+    "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 "
+    "24 26 56 99 99 99 99 99 47 66 99 99 99 99 99 99" + " 99" * 32
 )
 
 
@@ -35,7 +35,7 @@ def quantization_table(quality: int, chroma: bool) -> torch.Tensor:
 
 
 class JpegProxy:
-    """Analytic proxy: exact but for the entropy coder, whose bits are a soft log-magnitude.
+    """Analytic proxy of JPEG: exact but for the entropy coder, whose bits are a soft log-magnitude.
 
     ```
     x -> YCbCr -> (4:2:0: 2x2 means) -> 8x8 DCT -> / table -> round -> * table -> inverse -> x_hat
@@ -47,12 +47,12 @@ class JpegProxy:
     files (`tamis.proxies.coupling`): its slope differs by quality and by photo content.
     """
 
-    KNEE = 0.5
     BITS_PER_LOG = 2.9
     BITS_PER_BLOCK = 3.0
 
-    def __init__(self, codec: Jpeg) -> None:
+    def __init__(self, codec: Jpeg, knee: float = 0.5) -> None:
         self.codec = codec
+        self.knee = knee
 
     def __call__(self, x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Reconstruct `x`, `(N, 3, H, W)` in [0, 1]; rate `(N,)` in bits per pixel."""
@@ -78,6 +78,6 @@ class JpegProxy:
         # DC is coded as the difference to the block before, in raster order.
         flat = indices[:, 0].flatten(1)
         dc = flat - F.pad(flat[:, :-1], (1, 0))
-        size = log_magnitude(indices[:, 1:], self.KNEE).flatten(1).sum(dim=1)
-        size = size + log_magnitude(dc, self.KNEE).sum(dim=1)
+        size = log_magnitude(indices[:, 1:], self.knee).flatten(1).sum(dim=1)
+        size = size + log_magnitude(dc, self.knee).sum(dim=1)
         return self.BITS_PER_LOG * size + self.BITS_PER_BLOCK * flat.shape[1]

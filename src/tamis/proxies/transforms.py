@@ -1,4 +1,4 @@
-"""Differentiable pieces of a block codec: colour, chroma planes, block DCT, straight-through rounding."""
+"""Differentiable pieces of a block codec: colour, chroma planes, block DCT, rounding, bits."""
 
 import math
 from functools import lru_cache

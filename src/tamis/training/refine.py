@@ -1,0 +1,208 @@
+"""`refine`: optimise the pixels of each photo on the encoder's side; no network, no training.
+
+```
+photo x0 ──────────────────────────────── task (in turn) ── reference
+   │                                         │  same random shift, zoom, flip
+   + delta ─ x ─ real codec ── x_hat ─ ──────┘                    │
+       ↑          (values)   ─ bpp                                distance
+       └── Adam ── gradient of  slope * bpp + sum lambda * distance + beta * MSE(x, x0)
+                   through the codec's proxy
+```
+
+What makes the gain carry over to networks that took no part is that several networks take turns
+and that classifiers never see the same pixel grid twice. Refining costs one forward and backward
+pass of one network a step; the published recipe of a pass of every network a step buys no more
+for two to three times the time (`benchmarks/refine_speed.py`).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tamis.codecs import Codec, Image
+from tamis.errors import TamisError
+from tamis.proxies.coupling import RateSlope, RealCodec
+from tamis.proxies.registry import get_proxy
+from tamis.spec import Spec
+from tamis.tasks import DifferentiableTask, get_differentiable
+from tamis.tasks.pixels import to_images, to_tensor
+from tamis.training.augmentation import Augmentation
+from tamis.training.recipe import AugmentationRecipe
+
+DEFAULT_MODELS = ("efficientnet_lite0", "efficientnet_lite1")
+
+_MOVES = AugmentationRecipe(shift=0.02, scale=0.1, flip=True)
+
+
+class Refine:
+    """Preprocessor that refines photos for a set of differentiable tasks.
+
+    Deterministic given `seed` and the number of torch threads. Photos of one size share their
+    passes; a photo's result depends on the others of its batch through the calibration of the
+    rate alone.
+
+    Attributes:
+        name: the spec.
+        steps: optimisation steps per photo.
+        models: specs of the tasks; a bare name is a classifier, a path an ONNX network.
+    """
+
+    LEARNING_RATE = 1.0 / 255
+    BETAS = (0.8, 0.99)
+    FIDELITY = 150.0
+    """Weight of the mean squared error to the photo, pixels in [0, 1], in bpp."""
+    KNEE = 1.0
+    """Of the rate model. Wider than in training: a refined photo is full of changes below one
+    quantization step, whose cost the narrow knee over-states."""
+    MOST = 16
+    """Photos that share a pass."""
+
+    def __init__(
+        self, models: Sequence[str] = DEFAULT_MODELS, steps: int = 32, seed: int = 0
+    ) -> None:
+        if steps < 1:
+            raise TamisError(f"refine takes at least one step, not {steps}")
+        if not models:
+            raise TamisError(f"refine needs models, for instance {'+'.join(DEFAULT_MODELS)}")
+        self.models, self.steps, self.seed = tuple(models), steps, seed
+        self.name = f"refine:steps={steps}"
+        self.name += "" if self.models == DEFAULT_MODELS else f":models={'+'.join(self.models)}"
+        self.name += f":seed={seed}" if seed else ""
+        self._tasks: list[DifferentiableTask] = []
+
+    @classmethod
+    def from_spec(cls, spec: Spec) -> "Refine":
+        """`refine[:steps=32][:models=efficientnet_lite0+detector.onnx][:seed=0]`."""
+        unknown = set(spec.options) - {"steps", "models", "seed"}
+        if spec.value is not None or unknown:
+            raise TamisError(
+                "refine is written refine[:steps=32][:models=NAME+NAME][:seed=0], "
+                f"it does not take '{spec.value or min(unknown)}'"
+            )
+        numbers = {
+            key: spec.options.get(key, given) for key, given in (("steps", "32"), ("seed", "0"))
+        }
+        for key, text in numbers.items():
+            if not text.isdecimal():
+                raise TamisError(f"refine {key} is a whole number, not '{text}'")
+        models = spec.options.get("models", "+".join(DEFAULT_MODELS)).split("+")
+        return cls([m for m in models if m], int(numbers["steps"]), int(numbers["seed"]))
+
+    def __call__(self, image: Image, codec: Codec, quality: int) -> Image:
+        """Refine one photo for `codec` at `quality`; the size stays."""
+        return self.batch([image], codec, quality)[0]
+
+    def batch(self, images: Sequence[Image], codec: Codec, quality: int) -> list[Image]:
+        """Refine photos of any sizes; those of one size share their passes.
+
+        Raises:
+            TamisError: no proxy models this codec, or a model is not to be had.
+        """
+        if not self._tasks:
+            self._tasks = [get_differentiable(model) for model in self.models]
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            by_size.setdefault(image.shape, []).append(index)
+        refined: dict[int, Image] = {}
+        for indices in by_size.values():
+            for start in range(0, len(indices), self.MOST):
+                part = indices[start : start + self.MOST]
+                made = self._refine([images[i] for i in part], codec, quality)
+                refined.update(zip(part, made, strict=True))
+        return [refined[i] for i in range(len(images))]
+
+    def _refine(self, images: list[Image], codec: Codec, quality: int) -> list[Image]:
+        proxy, real = get_proxy(codec, self.KNEE), RealCodec(codec)
+        # Bits per logarithm belong to the narrow knee; the slope learns the wider one's.
+        slope = RateSlope(value=1.5, memory=0.8)
+        rng = np.random.default_rng(self.seed)
+        original = to_tensor(images).contiguous()
+        with torch.no_grad():
+            decoded, plain_rate = real(original, quality)
+            plain_predicted = proxy(original, quality)[1]
+        prices = self._prices(original, decoded, codec, quality)
+        adam = _Adam(original, self.BETAS)
+        x = original
+        for step in range(self.steps):
+            x = x.detach().requires_grad_()
+            reconstruction, predicted = proxy(x, quality)
+            if step:
+                decoded, rate = real(x, quality)
+                slope.update(predicted.detach() - plain_predicted, rate - plain_rate)
+            coded = reconstruction + (decoded - reconstruction).detach()
+            which = step % len(self._tasks)
+            distance = self._distance(self._tasks[which], coded, original, rng)
+            loss = (
+                slope.value * predicted
+                + len(self._tasks) * prices[which] * distance
+                + self.FIDELITY * (x - original).square().flatten(1).mean(dim=1)
+            )
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+            rate_of_change = self.LEARNING_RATE * (1 + math.cos(math.pi * step / self.steps)) / 2
+            x = (x.detach() - rate_of_change * adam.direction(gradient)).clamp(0, 1)
+        return to_images(x)
+
+    def _distance(
+        self,
+        task: DifferentiableTask,
+        coded: torch.Tensor,
+        original: torch.Tensor,
+        rng: np.random.Generator,
+    ) -> torch.Tensor:
+        """Distance `(N,)` to the original, both moved alike if the task is a classifier.
+
+        A classifier's prediction should survive a move; a detector's output is a map whose
+        cells move along, so it is compared on the grid it will be used on.
+        """
+        if "kl" in task.measures:
+            move: Any = Augmentation.draw(_MOVES, len(original), rng)
+        else:
+            move = torch.nn.Identity()
+        with torch.no_grad():
+            reference = task.outputs(move(original))
+        return task.loss(task.outputs(move(coded)), reference)
+
+    @torch.no_grad()
+    def _prices(
+        self, original: torch.Tensor, decoded: torch.Tensor, codec: Codec, quality: int
+    ) -> list[torch.Tensor]:
+        """What one unit of each task's distance is worth, in bpp, `(N,)` each.
+
+        For a classifier the slope -dR/dD of the plain codec's own curve in nats, which over JPEG
+        and HEVC is one function of the quantization step. Other tasks have units of their own:
+        theirs are brought to nats by the distance that plain coding causes on this photo.
+        """
+        step = codec.step(quality)
+        assert step is not None  # else there would be no proxy
+        price = 1.4 * (30 / step) ** 1.75 / len(self._tasks)
+        typical = step / 90
+        prices = []
+        for task in self._tasks:
+            if "kl" in task.measures:
+                prices.append(torch.full((len(original),), price))
+            else:
+                plain = task.loss(task.outputs(decoded), task.outputs(original))
+                prices.append(price * typical / plain.clamp_min(0.02))
+        return prices
+
+
+class _Adam:
+    """Adam's direction for one tensor (Kingma and Ba 2015), without the optimiser around it."""
+
+    def __init__(self, like: torch.Tensor, betas: tuple[float, float]) -> None:
+        self._betas = betas
+        self._mean, self._square = torch.zeros_like(like), torch.zeros_like(like)
+        self._count = 0
+
+    def direction(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Bias-corrected mean over root mean square of the gradients so far."""
+        first, second = self._betas
+        self._count += 1
+        self._mean.lerp_(gradient, 1 - first)
+        self._square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+        mean = self._mean / (1 - first**self._count)
+        square = self._square / (1 - second**self._count)
+        return mean / (square.sqrt() + 1e-12)
