@@ -169,6 +169,36 @@ def test_a_folder_has_one_writer(paths, tmp_path):
         run_sweep(plan(paths), tmp_path)
 
 
+class UpTo:
+    """A preprocessor that takes JPEG qualities up to `limit`."""
+
+    name = "limited"
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def batch(self, images, codec, quality):
+        if quality > self.limit:
+            raise TamisError(f"covers up to {self.limit}")
+        return list(images)
+
+    def __call__(self, image, codec, quality):
+        return self.batch([image], codec, quality)[0]
+
+
+def test_a_preprocessor_is_coded_only_where_it_agrees_and_that_is_noted(paths, tmp_path):
+    rows = run_sweep(plan(paths[:2], preprocessors=["none", UpTo(30)]), tmp_path)
+    assert set(rows.filter(preprocessor="limited")["quality"]) == {10, 30}
+    assert set(rows.filter(preprocessor="none")["quality"]) == {10, 30, 70}
+    (noted,) = RunFolder(tmp_path).conditions()["plans"].values()
+    assert noted["skipped"] == {"limited with jpeg 70": "covers up to 30"}
+
+
+def test_a_preprocessor_that_agrees_nowhere_is_an_error(paths, tmp_path):
+    with pytest.raises(TamisError, match="could not be used at all: covers up to 1"):
+        run_sweep(plan(paths[:2], preprocessors=["none", UpTo(1)]), tmp_path)
+
+
 KILLED = """
 import sys, time
 sys.path.insert(0, {tests!r})

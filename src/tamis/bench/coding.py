@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,13 @@ from tamis.preprocessing import get_preprocessor
 from tamis.preprocessing.base import Preprocessor
 from tamis.tasks import get_task
 from tamis.tasks.base import Measure, Task
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A preprocessor that does not take this codec or quality; the sweep goes on without it."""
+
+    reason: str
 
 
 class Bench:
@@ -68,11 +76,11 @@ class Bench:
                 for photo, row in zip(missing, rows, strict=True):
                     self.run.write_reference(self.plan, name, photo.id, row)
 
-    def code(self, unit: Unit) -> pl.DataFrame:
+    def code(self, unit: Unit) -> pl.DataFrame | Refusal:
         """Code and score the photos of `unit`: one row per (photo, task).
 
         Raises:
-            TamisError: a photo that this codec or preprocessor refuses; names the setting.
+            TamisError: a photo that cannot be read or coded; names the setting.
         """
         try:
             return self._code(unit)
@@ -81,11 +89,14 @@ class Bench:
             where = f"{unit.codec} {unit.quality}, {unit.preprocessor}, {names} ..."
             raise TamisError(f"{where}: {error}") from error
 
-    def _code(self, unit: Unit) -> pl.DataFrame:
+    def _code(self, unit: Unit) -> pl.DataFrame | Refusal:
         codec = self.codecs[unit.codec]
         sources = self.sources(unit.photos)
         start = time.perf_counter()
-        filtered = self.preprocessors[unit.preprocessor].batch(sources, codec, unit.quality)
+        try:
+            filtered = self.preprocessors[unit.preprocessor].batch(sources, codec, unit.quality)
+        except TamisError as error:
+            return Refusal(str(error))
         seconds = (time.perf_counter() - start) / len(sources)
         files = [codec.encode(image, unit.quality) for image in filtered]
         decoded = [codec.decode(data) for data in files]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import polars as pl
 from rich.console import Console
 
 from tamis.bench.coding import Bench
@@ -84,12 +85,12 @@ def bench(
         plan.fingerprint,
         maker.codecs,
         [(name, inline_svg(figure)) for name, figure in figures.items()],
-        _strips(maker, strips),
+        _strips(maker, rows, strips),
     )
     return results
 
 
-def _strips(maker: Bench, count: int) -> list[Strip]:
+def _strips(maker: Bench, rows: pl.DataFrame, count: int) -> list[Strip]:
     """Strips of `count` photos at even steps through their names, with the first codec."""
     plan = maker.plan
     ordered = sorted(plan.photos, key=lambda photo: (photo.name, photo.id))
@@ -97,11 +98,13 @@ def _strips(maker: Bench, count: int) -> list[Strip]:
     if not shown:
         return []
     codec, ladder = next(iter(plan.qualities.items()))
+    quality = ladder[len(ladder) // 3]
+    there = rows.filter(codec=codec, quality=quality)["preprocessor"]
     return make_strips(
         list(zip([photo.name for photo in shown], maker.sources(shown), strict=True)),
         (codec, maker.codecs[codec]),
-        ladder[len(ladder) // 3],
-        list(maker.preprocessors.items()),
+        quality,
+        [(name, p) for name, p in maker.preprocessors.items() if name in set(there)],
         next(iter(maker.tasks.values())),
     )
 

@@ -20,10 +20,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tamis.bench.coding import Bench
+from tamis.bench.coding import Bench, Refusal
 from tamis.bench.plan import Photo, Plan, Unit
 from tamis.bench.store import RunFolder, of_plan
 from tamis.bench.workers import Workers
+from tamis.errors import TamisError
 
 PACKAGES = (
     "tamis", "numpy", "pillow", "av", "imageio-ffmpeg", "pillow-heif", "pillow-jxl-plugin",
@@ -40,7 +41,8 @@ def run_sweep(
     A part is written as soon as its unit is done, so a killed run, started again, repeats only the
     units that were under way. A folder may hold the rows of several plans: what a new plan shares
     with an old one is not coded again. Rows are known by names (specs), so weights that change
-    under the same name need a new folder.
+    under the same name need a new folder. A preprocessor that refuses a codec or a quality is not
+    coded there; its curve is shorter.
 
     Args:
         plan: what to measure.
@@ -49,12 +51,13 @@ def run_sweep(
         console: where the progress bar goes; None for none.
 
     Raises:
-        TamisError: a photo that cannot be read or coded, a folder in use, or a worker that died.
+        TamisError: a photo that cannot be read or coded, a preprocessor that takes no codec
+            and quality of the plan, a folder in use, or a worker that died.
     """
     run = RunFolder(out)
     with run.locked():
         bench = Bench(plan, run.folder)
-        run.note(plan, bench.measures, **_facts())
+        run.note(plan, bench.measures, **_facts(), skipped={})
         done = of_plan(run.load(), plan)
         units = _remaining(plan, done)
         with Workers(bench, processes) as workers, _progress(console) as progress:
@@ -67,10 +70,29 @@ def run_sweep(
             )
             left = sum(len(unit.photos) for unit in units)
             bar = progress.add_task("coding", total=total, completed=max(total - left, 0))
-            for unit, rows in workers.apply(_code, units):
-                run.append(rows)
+            skipped: dict[str, str] = {}
+            for unit, made in workers.apply(_code, units):
+                if isinstance(made, Refusal):
+                    skipped[f"{unit.preprocessor} with {unit.codec} {unit.quality}"] = made.reason
+                else:
+                    run.append(made)
                 progress.advance(bar, len(unit.photos))
-        return of_plan(run.load(), plan)
+        rows = of_plan(run.load(), plan)
+        _check_coded(plan, rows, skipped)
+        run.note(plan, bench.measures, **_facts(), skipped=skipped)
+        if console is not None:
+            for setting, reason in skipped.items():
+                console.print(f"not coded: {setting}: {reason}", markup=False)
+        return rows
+
+
+def _check_coded(plan: Plan, rows: pl.DataFrame, skipped: dict[str, str]) -> None:
+    """One that refuses some qualities has a shorter curve; one that refuses all is an error."""
+    coded = set(rows["preprocessor"])
+    for preprocessor in plan.preprocessors:
+        if preprocessor not in coded:
+            reasons = [why for what, why in skipped.items() if what.startswith(preprocessor)]
+            raise TamisError(f"{preprocessor} could not be used at all: {reasons[0]}")
 
 
 def _remaining(plan: Plan, done: pl.DataFrame) -> list[Unit]:
@@ -104,7 +126,7 @@ def _refer(bench: Bench, photos: tuple[Photo, ...]) -> None:
     bench.refer(photos)
 
 
-def _code(bench: Bench, unit: Unit) -> pl.DataFrame:
+def _code(bench: Bench, unit: Unit) -> pl.DataFrame | Refusal:
     return bench.code(unit)
 
 
