@@ -93,7 +93,7 @@ class Objective:
 
     @torch.no_grad()
     def _calibrate(self, batch: Batch, filtered: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """Teach the proxy what filtering really saved here; returns the plain codec's x_hat, bpp."""
+        """Teach the proxy what filtering really saved; the plain codec's x_hat and bpp."""
         coupling, quality = self.couplings[batch.spec], batch.quality
         plain, plain_rate = coupling.real(batch.source, quality)
         predicted = coupling.proxy(filtered, quality)[1] - coupling.proxy(batch.source, quality)[1]
