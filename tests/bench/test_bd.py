@@ -3,7 +3,7 @@
 import bjontegaard
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 
@@ -44,6 +44,7 @@ def test_agrees_with_the_bjontegaard_package(method, seed):
     )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0.01, 5), min_size=3, max_size=9),
     st.integers(0, 2**32 - 1),
