@@ -35,7 +35,7 @@ class Spec:
             key, equals, option = part.partition("=")
             if not equals:
                 if value is not None:
-                    raise TamisError(f"'{text}' has two values, '{value}' and '{part}'; one is right")
+                    raise TamisError(f"'{text}' has two values: '{value}', '{part}'")
                 value = part
             elif key in options:
                 raise TamisError(f"'{text}' gives '{key}' twice")

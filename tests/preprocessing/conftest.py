@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tamis.preprocessing.architectures import create_network
 from tamis.preprocessing.card import Card
 from tamis.preprocessing.export import export
-from tamis.preprocessing.network import Network, Npp, NppLite, create_network
+from tamis.preprocessing.network import Network, Npp, NppLite
 
 COVERS = {"jpeg": (5, 80)}
 

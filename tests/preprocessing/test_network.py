@@ -10,9 +10,10 @@ from torch import nn
 
 from tamis.codecs import get_codec
 from tamis.errors import UnknownNameError
+from tamis.preprocessing.architectures import create_network, list_networks
 from tamis.preprocessing.complexity import complexity
 from tamis.preprocessing.module import TorchPreprocessor
-from tamis.preprocessing.network import Network, create_network, list_networks
+from tamis.preprocessing.network import Network
 
 NAMES = list_networks()
 Make = Callable[[str], Network]

@@ -12,12 +12,13 @@ import yaml
 from tamis.codecs import Image, get_codec
 from tamis.errors import RecipeError, TamisError
 from tamis.preprocessing import Preprocessor
+from tamis.preprocessing.architectures import create_network
 from tamis.preprocessing.card import CARD, ONNX, SAFETENSORS, load_card
 from tamis.preprocessing.complexity import complexity
 from tamis.preprocessing.conditioning import strength
 from tamis.preprocessing.export import to_onnx
 from tamis.preprocessing.module import TorchPreprocessor, load_network
-from tamis.preprocessing.network import Network, create_network
+from tamis.preprocessing.network import Network
 from tamis.preprocessing.runtime import OnnxPreprocessor
 
 JPEG = get_codec("jpeg")

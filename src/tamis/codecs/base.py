@@ -41,9 +41,7 @@ class QualityScale:
         if isinstance(quality, bool) or int(quality) != quality:
             raise CodecError(f"{codec} {self.unit} must be a whole number, not {quality!r}")
         if not self.low <= quality <= self.high:
-            raise CodecError(
-                f"{codec} {self.unit} {quality} is outside {self.low}..{self.high}"
-            )
+            raise CodecError(f"{codec} {self.unit} {quality} is outside {self.low}..{self.high}")
         return int(quality)
 
 
@@ -83,6 +81,13 @@ class Codec(ABC):
         different codecs comparable.
         """
         return None
+
+    def draft(self) -> "Codec":
+        """The same codec at settings fit for coding a picture dozens of times, as training does.
+
+        Another encoder effort, not another quality: what is learned with it holds for this one.
+        """
+        return self
 
     def encode(self, image: Image, quality: int | None = None) -> bytes:
         """Encode `image` (`uint8 (H, W, 3)`, or `(H, W)` for grey) to a standard file.

@@ -1,7 +1,7 @@
 """JPEG through Pillow (libjpeg-turbo), with the settings that make the smallest file by default."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from PIL import Image as PillowImage
@@ -42,6 +42,10 @@ class Jpeg(Codec):
     def step(self, quality: int) -> float:
         """Step of the low luma frequencies: about 12 in the standard's table, scaled."""
         return max(1.0, 12 * jpeg_scale(quality))
+
+    def draft(self) -> "Jpeg":
+        """Progressive alone, nearly always the smaller of both."""
+        return replace(self, progressive=True) if self.progressive == "best" else self
 
     def _encode(self, image: Image, quality: int) -> bytes:
         kinds = (True, False) if self.progressive == "best" else (self.progressive,)

@@ -7,7 +7,7 @@ range).
 
 import logging
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, Literal
 
@@ -99,6 +99,10 @@ class Vvc(Codec):
         # Layer 0, then a type from operating point information (12) to parameter sets (16), a
         # delimiter (20) or a prefix message (23), in temporal layer 0.
         return header[0] == 0 and header[1] & 7 == 1 and header[1] >> 3 in {12, 13, 14, 15, 20, 23}
+
+    def draft(self) -> "Vvc":
+        """The fastest preset: a quarter of the time of `medium`."""
+        return replace(self, preset="faster")
 
     def step(self, quality: int) -> float:
         """Quantization step in grey levels, doubling every 6 QP; it is 1 in video range at QP 4."""

@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from tamis.errors import TamisError
-from tamis.preprocessing.network import Network, create_network
+from tamis.preprocessing.architectures import create_network
+from tamis.preprocessing.network import Network
 from tamis.preprocessing.neural import TILE, NeuralPreprocessor
 from tamis.preprocessing.padding import Planes
 

@@ -1,4 +1,4 @@
-"""The two preprocessor networks: `npp`, the published one, and `npp-lite`, ours for CPUs (torch).
+"""Preprocessor networks on pixels: `npp`, the published one, `npp-lite`, ours for CPUs (torch).
 
 Both take `x`, `float32 (N, 3, H, W)` in [0, 1] with sides that are multiples of `multiple`, and
 `strength`, `float32 (N,)` (see `tamis.preprocessing.conditioning`), and return a picture of the
@@ -6,14 +6,11 @@ same shape, not clamped. Both return `x` itself, bit for bit, until they are tra
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from tamis.errors import UnknownNameError
 
 
 class Network(nn.Module, ABC):
@@ -244,23 +241,3 @@ def zero_(layer: nn.Conv2d | nn.Linear) -> None:
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-
-
-NETWORKS: dict[str, Callable[[], Network]] = {Npp.name: Npp, NppLite.name: NppLite}
-"""Every network of this package, by the name recipes and model cards use."""
-
-
-def list_networks() -> list[str]:
-    """Names that `create_network` takes."""
-    return list(NETWORKS)
-
-
-def create_network(name: str) -> Network:
-    """A new, untrained network: the identity.
-
-    Raises:
-        UnknownNameError: no network of that name.
-    """
-    if name not in NETWORKS:
-        raise UnknownNameError("network", name, NETWORKS)
-    return NETWORKS[name]()

@@ -181,6 +181,7 @@ FACTORIES: dict[str, Callable[[Spec], Preprocessor]] = {
     "default": _default,
     "npp": _network,
     "npp-lite": _network,
+    "npp-dct": _network,
     "refine": _refine,
 }
 """Every preprocessor of this package; the order is the order of tables."""

@@ -17,12 +17,15 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 
 from tamis.codecs import get_codec
 from tamis.errors import RecipeError
+from tamis.codecs.jpeg import Jpeg
 from tamis.preprocessing.card import SAFETENSORS
+from tamis.preprocessing.dct_network import NppDct
 from tamis.preprocessing.export import export
 from tamis.preprocessing.module import load_network
 from tamis.preprocessing.network import Network
 from tamis.proxies import get_proxy
 from tamis.proxies.coupling import Coupling
+from tamis.proxies.jpeg import quantization_table
 from tamis.tasks import get_differentiable
 from tamis.training.batches import Batch, Batches
 from tamis.training.checkpoint import STATE, SaveState, read_state
@@ -188,6 +191,11 @@ def _network(recipe: Recipe) -> Network:
     network = load_network(
         recipe.network, init / SAFETENSORS if init is not None and init.is_dir() else init
     )
+    if isinstance(network, NppDct) and init is None:
+        codecs = [get_codec(entry.spec) for entry in recipe.codecs]
+        if all(isinstance(codec, Jpeg) for codec in codecs):
+            tables = [quantization_table(50, chroma=plane > 0) for plane in range(3)]
+            network.set_steps(torch.stack(tables) / Jpeg().step(50))
     return network.to(memory_format=torch.channels_last)
 
 
@@ -213,6 +221,7 @@ def _export(
         name = get_codec(entry.spec).name
         every = [*entry.qualities, *codecs.get(name, ())]
         codecs[name] = (min(every), max(every))
+    codecs |= recipe.covers
     export(
         network.to(memory_format=torch.contiguous_format),
         directory,

@@ -173,7 +173,7 @@ class Recipe(_Section):
 
     Attributes:
         name: name of the exported model directory.
-        network: `npp-lite` or `npp`.
+        network: `npp-dct`, `npp-lite` or `npp`.
         init: model directory or `.safetensors` file to start from, or null for the untrained
             network.
         beta: weight of D_pre, the squared error between photo and filtered photo with pixels in
@@ -186,10 +186,12 @@ class Recipe(_Section):
         threads: processor threads for torch and for the codec.
         out: folder of the run: state, logs, samples and, under `name`, the exported model.
         licence: SPDX identifier for the model card.
+        covers: codecs and quality ranges that the card allows besides those trained on: further
+            qualities of the same codec, or a codec of the same kind, such as `vvc` beside `bpg`.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    network: Literal["npp-lite", "npp"] = "npp-lite"
+    network: Literal["npp-dct", "npp-lite", "npp"] = "npp-dct"
     init: str | None = None
     data: DataRecipe
     codecs: Annotated[tuple[CodecRecipe, ...], Field(min_length=1)]
@@ -210,6 +212,7 @@ class Recipe(_Section):
     validation: ValidationRecipe = ValidationRecipe()
     out: str
     licence: str = "Apache-2.0"
+    covers: dict[str, tuple[int, int]] = {}
 
     @field_validator("codecs")
     @classmethod
@@ -222,7 +225,9 @@ class Recipe(_Section):
     def fingerprint(self) -> str:
         """Hash of what the result depends on: all but where, how often and how fast it is kept."""
         kept = self.model_dump(
-            mode="json", by_alias=True, exclude={"out", "checkpoint", "threads", "validation"}
+            mode="json",
+            by_alias=True,
+            exclude={"out", "checkpoint", "threads", "validation", "covers"},
         )
         return hashlib.sha256(yaml.safe_dump(kept).encode()).hexdigest()[:16]
 

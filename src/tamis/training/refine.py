@@ -51,6 +51,8 @@ class Refine:
     """
 
     LEARNING_RATE = 1.0 / 255
+    """At a quantization step of 30 grey levels, and in proportion to the step elsewhere: a
+    coefficient must be able to cross it."""
     BETAS = (0.8, 0.99)
     FIDELITY = 150.0
     """Weight of the mean squared error to the photo, pixels in [0, 1], in bpp."""
@@ -115,7 +117,7 @@ class Refine:
         return [refined[i] for i in range(len(images))]
 
     def _refine(self, images: list[Image], codec: Codec, quality: int) -> list[Image]:
-        proxy, real = get_proxy(codec, self.KNEE), RealCodec(codec)
+        proxy, real = get_proxy(codec, self.KNEE), RealCodec(codec.draft())
         # Bits per logarithm belong to the narrow knee; the slope learns the wider one's.
         slope = RateSlope(value=1.5, memory=0.8)
         rng = np.random.default_rng(self.seed)
@@ -123,7 +125,10 @@ class Refine:
         with torch.no_grad():
             decoded, plain_rate = real(original, quality)
             plain_predicted = proxy(original, quality)[1]
-        prices = self._prices(original, decoded, codec, quality)
+        step_size = codec.step(quality)
+        assert step_size is not None  # else there would be no proxy
+        scale = step_size / 30
+        prices = self._prices(original, decoded, scale)
         adam = _Adam(original, self.BETAS)
         x = original
         for step in range(self.steps):
@@ -138,11 +143,12 @@ class Refine:
             loss = (
                 slope.value * predicted
                 + len(self._tasks) * prices[which] * distance
-                + self.FIDELITY * (x - original).square().flatten(1).mean(dim=1)
+                + self.FIDELITY * scale**-1.75 * (x - original).square().flatten(1).mean(dim=1)
             )
             (gradient,) = torch.autograd.grad(loss.sum(), x)
-            rate_of_change = self.LEARNING_RATE * (1 + math.cos(math.pi * step / self.steps)) / 2
-            x = (x.detach() - rate_of_change * adam.direction(gradient)).clamp(0, 1)
+            decay = (1 + math.cos(math.pi * step / self.steps)) / 2
+            stride = self.LEARNING_RATE * scale * decay
+            x = (x.detach() - stride * adam.direction(gradient)).clamp(0, 1)
         return to_images(x)
 
     def _distance(
@@ -167,7 +173,7 @@ class Refine:
 
     @torch.no_grad()
     def _prices(
-        self, original: torch.Tensor, decoded: torch.Tensor, codec: Codec, quality: int
+        self, original: torch.Tensor, decoded: torch.Tensor, scale: float
     ) -> list[torch.Tensor]:
         """What one unit of each task's distance is worth, in bpp, `(N,)` each.
 
@@ -175,10 +181,8 @@ class Refine:
         and HEVC is one function of the quantization step. Other tasks have units of their own:
         theirs are brought to nats by the distance that plain coding causes on this photo.
         """
-        step = codec.step(quality)
-        assert step is not None  # else there would be no proxy
-        price = 1.4 * (30 / step) ** 1.75 / len(self._tasks)
-        typical = step / 90
+        price = 1.4 * scale**-1.75 / len(self._tasks)
+        typical = scale / 3
         prices = []
         for task in self._tasks:
             if "kl" in task.measures:
