@@ -16,8 +16,8 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 
 from tamis.codecs import get_codec
-from tamis.errors import RecipeError
 from tamis.codecs.jpeg import Jpeg
+from tamis.errors import RecipeError
 from tamis.preprocessing.card import SAFETENSORS
 from tamis.preprocessing.dct_network import NppDct
 from tamis.preprocessing.export import export
