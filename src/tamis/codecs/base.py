@@ -142,4 +142,5 @@ def check_size(codec: str, width: int, height: int, max_side: int) -> None:
 
 def bpp(data: bytes, image: Image) -> float:
     """Rate in bits per pixel of the source `image`, from the length of the whole file."""
-    return 8 * len(data) / (image.shape[0] * image.shape[1])
+    height, width = image.shape[:2]
+    return 8 * len(data) / float(height * width)

@@ -91,7 +91,7 @@ class Editor(nn.Module):
         threshold = cast(Tensor, self.start).view(row) + learned + move
         below = torch.sigmoid(8 * (threshold - (c / step).abs()))
         kill = (self.KILL_SPEED * self.kill * cast(Tensor, self.ac)).view(row)
-        return c * (gain - kill * below) + step * offset
+        return cast(Tensor, c * (gain - kill * below) + step * offset)
 
 
 class NppDct(Network):
@@ -115,11 +115,12 @@ class NppDct(Network):
 
     name: ClassVar[str] = "npp-dct"
     multiple: ClassVar[int] = 16
+    log_step: Tensor
 
     def __init__(self, width: int = 96, depth: int = 3) -> None:
         super().__init__()
         # depthwise 3x3 on 16-pixel chroma blocks, and the alignment to their grid
-        self.halo = 16 * (depth + 1)  # type: ignore[misc]
+        self.halo = 16 * (depth + 1)
         luma_context, chroma_context = 2 * _FREQUENCIES, 6 * _FREQUENCIES
         self.luma = Editor(luma_context, width, depth)
         self.chroma = Editor(chroma_context, width, depth)
@@ -145,11 +146,7 @@ class NppDct(Network):
         """What the edits change, `(N, 3, H, W)`."""
         told = strength[:, None, None, None]
         # Grey levels in [0, 1], so steps too: 2^(4 + 2 strength) / 255.
-        step = (
-            torch.exp2(4 + 2 * told)
-            / 255
-            * torch.exp(cast(Tensor, self.log_step))[:, None, :, None, None]
-        )
+        step = torch.exp2(4 + 2 * told) / 255 * torch.exp(self.log_step)[:, None, :, None, None]
         planes = F.conv2d(x - 0.5, cast(Tensor, self.to_ycbcr))
         luma, chroma = planes[:, :1], F.avg_pool2d(planes[:, 1:], 2)
         parts = [self._forward(p) for p in (luma, chroma[:, :1], chroma[:, 1:])]

@@ -52,7 +52,8 @@ def score_logits(
 def _log_softmax(logits: Predictions) -> npt.NDArray[np.float64]:
     wide = logits.astype(np.float64)
     wide -= wide.max(axis=1, keepdims=True)
-    return wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
+    wide -= np.log(np.exp(wide).sum(axis=1, keepdims=True))
+    return wide
 
 
 class Classify:

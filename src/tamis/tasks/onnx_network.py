@@ -87,7 +87,6 @@ class OnnxNetwork:
             torch.cat([o.flatten(1) for o in self.outputs(x)], dim=1).numpy()
             for x in batches(images, *self.size)
         ]
-        self._widths = [o[0].numel() for o in self.outputs(next(batches(images[:1], *self.size)))]
         return np.concatenate(rows).astype(np.float32)
 
     def outputs(self, x: torch.Tensor) -> Outputs:
@@ -115,8 +114,8 @@ class OnnxNetwork:
     ) -> dict[str, npt.NDArray[np.float64]]:
         """`distance` for every image, `(N,)`; labels play no part."""
         widths = self._output_widths()
-        outputs = torch.from_numpy(predictions).split(widths, dim=1)
-        originals = torch.from_numpy(reference).split(widths, dim=1)
+        outputs = torch.split(torch.from_numpy(predictions), widths, dim=1)
+        originals = torch.split(torch.from_numpy(reference), widths, dim=1)
         return {"distance": self.loss(outputs, originals).numpy().astype(np.float64)}
 
     def _output_widths(self) -> list[int]:

@@ -91,7 +91,7 @@ def _load_torchvision(name: str) -> tuple[nn.Module, Pipeline]:
 
     if name not in zoo.list_models(zoo):
         raise UnknownNameError("torchvision classifier", name, zoo.list_models(zoo))
-    weights = zoo.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    weights = zoo.get_model_weights(name).DEFAULT
     try:
         net = zoo.get_model(name, weights=weights)
     except Exception as error:

@@ -21,8 +21,10 @@ from tamis.training.log import CsvLog
 from tamis.training.objective import Terms
 from tamis.training.recipe import Recipe
 
-STEP_COLUMNS = ("seconds", "codec", "quality", "learning_rate", "loss", "lambda", "bpp")
-STEP_COLUMNS += ("distance", "psnr", "plain_bpp", "plain_distance", "saved")
+STEP_COLUMNS: tuple[str, ...] = (
+    *("seconds", "codec", "quality", "learning_rate", "loss", "lambda", "bpp"),
+    *("distance", "psnr", "plain_bpp", "plain_distance", "saved"),
+)
 VALIDATION_COLUMNS = ("codec", "quality", "bpp", "distance", "psnr", "plain_bpp", "saved")
 
 

@@ -40,7 +40,7 @@ class Photos:
         order = np.random.default_rng(seed).permutation(len(names))
         shuffled = [names[i] for i in order]
         self.held_out = sorted(shuffled[: data.held_out])
-        self.training = shuffled[data.held_out :]
+        self.training: list[str] = shuffled[data.held_out :]
 
     def _find(self) -> list[str]:
         names: list[str] = []
@@ -78,7 +78,7 @@ class Photos:
         """Name at `position` of the endless sequence of shuffled epochs."""
         epoch, index = divmod(position, len(self.training))
         order = np.random.default_rng((self.seed, 2, epoch)).permutation(len(self.training))
-        return self.training[order[index]]
+        return self.training[int(order[index])]
 
     def whole(self, names: Sequence[str]) -> list[Image]:
         """Central squares of photos, resized to the crop size: what validation codes."""
