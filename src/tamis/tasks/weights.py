@@ -1,11 +1,15 @@
 """Classification networks by name, with weights from PyPI packages, torchvision or timm."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import timm
 import torch
+from huggingface_hub import constants
+from huggingface_hub.utils import get_session
 from torch import nn
 
 from tamis.errors import MissingPackageError, TamisError, UnknownNameError
@@ -75,10 +79,28 @@ def _load_timm(name: str) -> tuple[nn.Module, Pipeline]:
         near = [n for n in timm.list_models() if n.startswith(name.split("_")[0][:6])]
         raise UnknownNameError("classifier", name, [*LITE_NETWORKS, *near[:20]])
     try:
-        net = timm.create_model(name, pretrained=True)
+        with _hub_asked_once():
+            net = timm.create_model(name, pretrained=True)
     except Exception as error:
         raise TamisError(_offline(name, error)) from error
     return net, _timm_pipeline(net)
+
+
+@contextmanager
+def _hub_asked_once() -> Iterator[None]:
+    """The hub's offline mode (cache alone) while it does not answer.
+
+    Its client knocks again for a minute before it gives up, and does so for every file.
+    """
+    before = constants.HF_HUB_OFFLINE
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5)
+    except Exception:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _timm_pipeline(net: nn.Module) -> Pipeline:
