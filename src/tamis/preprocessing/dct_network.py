@@ -66,7 +66,7 @@ class Editor(nn.Module):
         keeps_dc[0] = 0
         self.register_buffer("ac", keeps_dc, persistent=False)
 
-    KILL_SPEED, THRESHOLD_SPEED = 20.0, 5.0
+    KILL_SPEED, THRESHOLD_SPEED = 10.0, 3.0
     """Factors on the parameters of a frequency: at a learning rate fit for convolutions they
     would take thousands of steps to cross their range."""
 

@@ -22,7 +22,7 @@ class RateSlope:
         value: bits per pixel of the real codec per bit per pixel of the proxy.
     """
 
-    def __init__(self, value: float = 0.8, memory: float = 0.9) -> None:
+    def __init__(self, value: float = 1.0, memory: float = 0.9) -> None:
         self._memory = memory
         self._xx = 1e-3
         self._xy = value * self._xx

@@ -7,11 +7,11 @@ from tamis.codecs import Codec
 from tamis.errors import TamisError
 from tamis.proxies.transforms import (
     block_dct,
+    index_bits,
     inverse_block_dct,
-    log_magnitude,
     pad_to_multiple,
     rgb_to_ycbcr,
-    straight_through_round,
+    soft_index,
     upsample,
     ycbcr_to_rgb,
 )
@@ -31,13 +31,15 @@ class IntraProxy:
     over two sizes, region by region. The rate needs calibration against the real files.
     """
 
-    BITS_PER_LOG = 2.2
+    KNEE, BITS_PER_LOG = 0.2, 1.3
+    ROUND_UP = 0.57
+    """Fraction above which an index is rounded up: encoders that weigh the rate favour zero."""
 
-    def __init__(self, codec: Codec, knee: float = 0.5) -> None:
+    def __init__(self, codec: Codec, leak: float = 0.0) -> None:
         if codec.step(codec.quality.default) is None:
             raise TamisError(f"there is no quantization step known for {codec.name}, so no proxy")
         self.codec = codec
-        self.knee = knee
+        self._leak = leak
         self._halved = getattr(codec, "chroma", "420") == "420"
 
     def __call__(self, x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,7 +56,9 @@ class IntraProxy:
         for plane in (luma, chroma[:, :1], chroma[:, 1:]):
             small, large = block_dct(plane, 8) / step, block_dct(plane, 16) / step
             bits = bits + self._bits(small, large)
-            parts.append(inverse_block_dct(straight_through_round(small) * step, 8))
+            parts.append(
+                inverse_block_dct(soft_index(small, self.ROUND_UP, leak=self._leak) * step, 8)
+            )
         rebuilt = torch.cat(parts[1:], dim=1)
         rebuilt = torch.cat([parts[0] + 128, upsample(rebuilt) if self._halved else rebuilt], dim=1)
         x_hat = (ycbcr_to_rgb(rebuilt) / 255).clamp(0, 1)[..., :height, :width]
@@ -69,5 +73,7 @@ class IntraProxy:
         dc = indices[:, :1]
         left = F.pad(dc, (1, 0, 0, 0), mode="replicate")[..., :-1]
         above = F.pad(dc, (0, 0, 1, 0), mode="replicate")[..., :-1, :]
-        smooth = log_magnitude(dc - (left + above) / 2, self.knee)
-        return log_magnitude(indices[:, 1:], self.knee).sum(dim=1, keepdim=True) + smooth
+        smooth = index_bits(dc - (left + above) / 2, self.KNEE, self.ROUND_UP)
+        return (
+            index_bits(indices[:, 1:], self.KNEE, self.ROUND_UP).sum(dim=1, keepdim=True) + smooth
+        )

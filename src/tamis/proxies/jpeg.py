@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from tamis.codecs.jpeg import Jpeg
 from tamis.proxies.transforms import (
     block_dct,
+    index_bits,
     inverse_block_dct,
-    log_magnitude,
     pad_to_multiple,
     rgb_to_ycbcr,
-    straight_through_round,
+    soft_index,
     upsample,
     ycbcr_to_rgb,
 )
@@ -43,16 +43,16 @@ class JpegProxy:
                                                       +-> sum of log-magnitudes -> bpp
     ```
 
-    Rounding passes gradients straight through. The rate needs calibration against the real
+    Rounding has the gradient of rounding under a dither. The rate needs calibration against the real
     files (`tamis.proxies.coupling`): its slope differs by quality and by photo content.
     """
 
-    BITS_PER_LOG = 2.9
+    KNEE, BITS_PER_LOG = 0.3, 2.1
     BITS_PER_BLOCK = 3.0
 
-    def __init__(self, codec: Jpeg, knee: float = 0.5) -> None:
+    def __init__(self, codec: Jpeg, leak: float = 0.0) -> None:
         self.codec = codec
-        self.knee = knee
+        self._leak = leak
 
     def __call__(self, x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Reconstruct `x`, `(N, 3, H, W)` in [0, 1]; rate `(N,)` in bits per pixel."""
@@ -68,7 +68,7 @@ class JpegProxy:
             table = quantization_table(quality, is_chroma).to(x)[:, None, None]
             indices = block_dct(plane, 8) / table
             bits = bits + self._bits(indices)
-            parts.append(inverse_block_dct(straight_through_round(indices) * table, 8))
+            parts.append(inverse_block_dct(soft_index(indices, leak=self._leak) * table, 8))
         rebuilt = torch.cat(parts[1:], dim=1)
         rebuilt = torch.cat([parts[0] + 128, upsample(rebuilt) if halved else rebuilt], dim=1)
         x_hat = (ycbcr_to_rgb(rebuilt) / 255).clamp(0, 1)[..., :height, :width]
@@ -78,6 +78,6 @@ class JpegProxy:
         # DC is coded as the difference to the block before, in raster order.
         flat = indices[:, 0].flatten(1)
         dc = flat - F.pad(flat[:, :-1], (1, 0))
-        size = log_magnitude(indices[:, 1:], self.knee).flatten(1).sum(dim=1)
-        size = size + log_magnitude(dc, self.knee).sum(dim=1)
+        size = index_bits(indices[:, 1:], self.KNEE).flatten(1).sum(dim=1)
+        size = size + index_bits(dc, self.KNEE).sum(dim=1)
         return self.BITS_PER_LOG * size + self.BITS_PER_BLOCK * flat.shape[1]

@@ -57,15 +57,49 @@ def inverse_block_dct(coefficients: torch.Tensor, size: int) -> torch.Tensor:
     return F.pixel_shuffle(F.conv2d(coefficients, basis[:, :, None, None]), size)
 
 
-def straight_through_round(x: torch.Tensor) -> torch.Tensor:
-    """Round to the nearest integer; the gradient is that of the identity."""
-    return x + (x.round() - x).detach()
+def soft_index(
+    u: torch.Tensor, threshold: float = 0.5, width: float = 0.5, leak: float = 0.0
+) -> torch.Tensor:
+    """Quantization index of `u`, with the gradient of what an encoder does on average.
 
+    The identity, the usual stand-in for the gradient of rounding, promises that any change of a
+    coefficient arrives at the decoder. A filter trained on it amplifies what is rounded to zero
+    anyway. Here the slope is that of rounding under a dither: zero deep inside a bin, `1 / width`
+    around its border.
 
-def log_magnitude(x: torch.Tensor, knee: float) -> torch.Tensor:
-    """Soft count of the bits of quantization indices `x`: `log2(1 + (x / knee)^2) / 2`.
-
-    Quadratic below the knee, where an index is on its way to zero, and one bit per doubling
-    above it, as the magnitude categories of Huffman and Exp-Golomb codes.
+    Args:
+        u: coefficients divided by their step.
+        threshold: fractional part above which the magnitude is rounded up.
+        width: of the dither, in steps.
+        leak: share of the identity mixed in; lets an optimiser of one picture cross a bin.
     """
-    return torch.log1p((x / knee).square()) * (0.5 / math.log(2))
+    size = u.abs()
+    floor = size.floor().detach()
+    soft = floor + _rise(size - floor, threshold, width)
+    soft = (1 - leak) * soft + leak * size
+    hard = floor + (size - floor > threshold)
+    return u.sign() * (soft + (hard - soft).detach())
+
+
+def index_bits(
+    u: torch.Tensor, knee: float, threshold: float = 0.5, width: float = 0.5
+) -> torch.Tensor:
+    """Bits of the index of `u` in units of its logarithm, averaged over the same dither.
+
+    An index n costs `log2(1 + (n / knee)^2) / 2`: nothing for zero, a bit per doubling for large
+    ones, as the magnitude categories of Huffman and Exp-Golomb codes. Between two indices the
+    cost goes from one to the other where rounding does, so pixels hidden below a quantization
+    step cost nothing and have no gradient.
+    """
+    size = u.abs()
+    floor = size.floor().detach()
+    below, above = _log_magnitude(floor, knee), _log_magnitude(floor + 1, knee)
+    return below + _rise(size - floor, threshold, width) * (above - below)
+
+
+def _rise(fraction: torch.Tensor, threshold: float, width: float) -> torch.Tensor:
+    return ((fraction - threshold) / width + 0.5).clamp(0, 1)
+
+
+def _log_magnitude(index: torch.Tensor, knee: float) -> torch.Tensor:
+    return torch.log1p((index / knee).square()) * (0.5 / math.log(2))

@@ -16,7 +16,7 @@ for two to three times the time (`benchmarks/refine_speed.py`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,8 @@ class Refine:
     BETAS = (0.8, 0.99)
     FIDELITY = 150.0
     """Weight of the mean squared error to the photo, pixels in [0, 1], in bpp."""
-    KNEE = 1.0
-    """Of the rate model. Wider than in training: a refined photo is full of changes below one
-    quantization step, whose cost the narrow knee over-states."""
+    LEAK = 0.3
+    """Share of the identity in the gradient of rounding (`tamis.proxies.transforms`)."""
     MOST = 16
     """Photos that share a pass."""
 
@@ -117,10 +116,8 @@ class Refine:
         return [refined[i] for i in range(len(images))]
 
     def _refine(self, images: list[Image], codec: Codec, quality: int) -> list[Image]:
-        proxy, real = get_proxy(codec, self.KNEE), RealCodec(codec.draft())
-        # Bits per logarithm belong to the narrow knee; the slope learns the wider one's.
-        slope = RateSlope(value=1.5, memory=0.8)
-        rng = np.random.default_rng(self.seed)
+        proxy, real = get_proxy(codec, self.LEAK), RealCodec(codec.draft())
+        slope = RateSlope(memory=0.8)
         original = to_tensor(images).contiguous()
         with torch.no_grad():
             decoded, plain_rate = real(original, quality)
@@ -129,6 +126,8 @@ class Refine:
         assert step_size is not None  # else there would be no proxy
         scale = step_size / 30
         prices = self._prices(original, decoded, scale)
+        rng = np.random.default_rng(self.seed)
+        views = [_View(task, original, rng) for task in self._tasks]
         adam = _Adam(original, self.BETAS)
         x = original
         for step in range(self.steps):
@@ -138,8 +137,8 @@ class Refine:
                 decoded, rate = real(x, quality)
                 slope.update(predicted.detach() - plain_predicted, rate - plain_rate)
             coded = reconstruction + (decoded - reconstruction).detach()
-            which = step % len(self._tasks)
-            distance = self._distance(self._tasks[which], coded, original, rng)
+            turn, which = divmod(step, len(self._tasks))
+            distance = views[which].distance(coded, turn)
             loss = (
                 slope.value * predicted
                 + len(self._tasks) * prices[which] * distance
@@ -150,26 +149,6 @@ class Refine:
             stride = self.LEARNING_RATE * scale * decay
             x = (x.detach() - stride * adam.direction(gradient)).clamp(0, 1)
         return to_images(x)
-
-    def _distance(
-        self,
-        task: DifferentiableTask,
-        coded: torch.Tensor,
-        original: torch.Tensor,
-        rng: np.random.Generator,
-    ) -> torch.Tensor:
-        """Distance `(N,)` to the original, both moved alike if the task is a classifier.
-
-        A classifier's prediction should survive a move; a detector's output is a map whose
-        cells move along, so it is compared on the grid it will be used on.
-        """
-        if "kl" in task.measures:
-            move: Any = Augmentation.draw(_MOVES, len(original), rng)
-        else:
-            move = torch.nn.Identity()
-        with torch.no_grad():
-            reference = task.outputs(move(original))
-        return task.loss(task.outputs(move(coded)), reference)
 
     @torch.no_grad()
     def _prices(
@@ -191,6 +170,35 @@ class Refine:
                 plain = task.loss(task.outputs(decoded), task.outputs(original))
                 prices.append(price * typical / plain.clamp_min(0.02))
         return prices
+
+
+class _View:
+    """One task's look at a batch: its outputs on the originals under a few random moves.
+
+    A classifier's prediction should survive a move, and a gain that does not is written to one
+    network's pixel grid. A detector's output is a map whose cells move along, so it is compared
+    on the grid it will be used on. References are kept: a third of a pass saved each step.
+    """
+
+    MOVES = 3
+
+    def __init__(
+        self, task: DifferentiableTask, original: torch.Tensor, rng: np.random.Generator
+    ) -> None:
+        self._task, self._original = task, original
+        self._moves: list[Callable[[torch.Tensor], torch.Tensor]] = [torch.nn.Identity()]
+        if "kl" in task.measures:
+            self._moves = [Augmentation.draw(_MOVES, len(original), rng) for _ in range(self.MOVES)]
+        self._references: dict[int, Any] = {}
+
+    def distance(self, coded: torch.Tensor, turn: int) -> torch.Tensor:
+        """Distance of `coded` `(N, 3, H, W)` to the original under this turn's move, `(N,)`."""
+        index = turn % len(self._moves)
+        move = self._moves[index]
+        if index not in self._references:
+            with torch.no_grad():
+                self._references[index] = self._task.outputs(move(self._original))
+        return self._task.loss(self._task.outputs(move(coded)), self._references[index])
 
 
 class _Adam:
