@@ -26,6 +26,7 @@ class Batch(NamedTuple):
         source: crops, `float32 (N, 3, H, W)` in [0, 1].
         target: refined crops to imitate, or None where the codec itself is the judge.
         moves: matrices of the shared augmentation, `(N, 2, 3)`.
+        task: index of the one task that judges this step, or None for all of them.
     """
 
     step: int
@@ -35,6 +36,7 @@ class Batch(NamedTuple):
     source: torch.Tensor
     target: torch.Tensor | None
     moves: torch.Tensor
+    task: int | None
 
 
 class Batches:
@@ -76,4 +78,16 @@ class Batches:
             source=to_tensor(sources),
             target=target,
             moves=Augmentation.draw(recipe.augmentation, recipe.batch, rng).matrices,
+            task=self._turn(step) if recipe.tasks_in_turn else None,
         )
+
+    def _turn(self, step: int) -> int:
+        """The task whose turn it is: each once a round, in an order drawn for the round.
+
+        In a fixed order a comparison every so many steps would meet only some of the tasks.
+        """
+        turn, place = divmod(step, len(self.recipe.tasks))
+        order = np.random.default_rng((self.recipe.seed, 4, turn)).permutation(
+            len(self.recipe.tasks)
+        )
+        return int(order[place])

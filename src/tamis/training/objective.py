@@ -63,7 +63,7 @@ class Objective:
         move = Augmentation(batch.moves)
         original = move(batch.source)
         decoded, rate = self.couplings[batch.spec](round_through(filtered), batch.quality)
-        only = batch.step % len(self.ensemble.tasks) if self.recipe.tasks_in_turn else None
+        only = batch.task
         parts = self.ensemble.distances(move(decoded), original, only)
         distance = self.ensemble.total(parts, only).mean()
         lambda_ = self.lambdas[batch.spec, batch.quality]
