@@ -11,9 +11,11 @@ from PIL import Image as PillowImage
 from tamis.proxies.transforms import (
     block_dct,
     dct_basis,
+    index_bits,
     inverse_block_dct,
     pad_to_multiple,
     rgb_to_ycbcr,
+    soft_index,
     upsample,
     ycbcr_to_rgb,
 )
@@ -79,3 +81,33 @@ def test_chroma_is_upsampled_as_the_decoder_does() -> None:
     shown.draft("YCbCr", None)
     theirs = np.asarray(shown.convert("YCbCr"))[..., 1].astype(float)
     assert np.abs(theirs - planes[0, 1].numpy()).max() <= 2
+
+
+def test_an_index_is_the_rounded_value() -> None:
+    u = torch.tensor([0.0, 0.4, 0.6, 1.6, -2.7, -0.3])
+    assert soft_index(u).tolist() == [0, 0, 1, 2, -3, 0]
+
+
+def test_the_gradient_of_an_index_is_none_inside_a_bin_and_steep_at_its_border() -> None:
+    u = torch.tensor([0.1, 0.5, 1.0, -1.5, 7.9], requires_grad=True)
+    (gradient,) = torch.autograd.grad(soft_index(u, width=0.5).sum(), u)
+    assert gradient.tolist() == [0, 2, 0, 2, 0]
+
+
+def test_the_gradient_of_an_index_is_one_on_average() -> None:
+    u = torch.linspace(0.01, 8.01, 4000, requires_grad=True)
+    (gradient,) = torch.autograd.grad(soft_index(u).sum(), u)
+    assert gradient.mean().item() == pytest.approx(1, abs=0.01)
+
+
+def test_soft_bits_are_none_for_zero_and_one_more_per_doubling() -> None:
+    bits = index_bits(torch.tensor([0.0, 0.2, 100.0, 200.0, -200.0]), 0.5)
+    assert bits[0] == 0 and bits[1] == 0
+    assert float(bits[3] - bits[2]) == pytest.approx(1, abs=1e-3)
+    assert bits[4] == bits[3]
+
+
+def test_soft_bits_rise_steadily_with_the_magnitude() -> None:
+    bits = index_bits(torch.linspace(0, 6, 500), 0.5)
+    assert (bits.diff() >= 0).all()
+    assert bits.diff().max() < 0.1

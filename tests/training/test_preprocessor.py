@@ -78,7 +78,7 @@ def test_a_run_leaves_logs_samples_state_and_a_model(whole: Path) -> None:
 def test_the_exported_onnx_equals_the_trained_network(whole: Path) -> None:
     state = read_state(whole, small())
     assert state is not None
-    network = load_network("npp-lite")
+    network = load_network(small().network)
     trained = {k.removeprefix("network."): v for k, v in state["state_dict"].items()}
     assert set(trained) == set(network.state_dict())  # nothing of the task networks is stored
     network.load_state_dict(trained)
@@ -112,7 +112,7 @@ def test_a_killed_run_continues_to_the_same_end(whole: Path, tmp_path: Path) -> 
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=500)
     ours, theirs = rows(log), rows(whole / "steps.csv")
     assert [row["step"] for row in ours] == [row["step"] for row in theirs]
-    for column in ("quality", "loss", "bpp", "psnr"):
+    for column in ("quality", "learning_rate", "loss", "bpp", "psnr"):
         np.testing.assert_allclose(
             [float(row[column]) for row in ours],
             [float(row[column]) for row in theirs],
