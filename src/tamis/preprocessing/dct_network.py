@@ -66,6 +66,15 @@ class Editor(nn.Module):
         keeps_dc[0] = 0
         self.register_buffer("ac", keeps_dc, persistent=False)
 
+    @torch.no_grad()
+    def start_as_deadzone(self, base: float, rise: float) -> None:
+        """See `NppDct.start_as_deadzone`."""
+        self.kill.fill_(1 / self.KILL_SPEED)
+        frequency = 2 * cast(Tensor, self.start) - 1
+        self.threshold.copy_(
+            (base + rise * frequency - cast(Tensor, self.start)) / self.THRESHOLD_SPEED
+        )
+
     KILL_SPEED, THRESHOLD_SPEED = 10.0, 3.0
     """Factors on the parameters of a frequency: at a learning rate fit for convolutions they
     would take thousands of steps to cross their range."""
@@ -141,6 +150,16 @@ class NppDct(Network):
         is right for HEVC and VVC.
         """
         self.log_step = torch.log(relative)
+
+    @torch.no_grad()
+    def start_as_deadzone(self, base: float, rise: float) -> None:
+        """Begin as a deadzone set by hand: indices below `base + rise * frequency` become zero.
+
+        `frequency` goes from 0 (DC, which is kept) to 1. This alone saves bits, and it is a better
+        place to train from than the identity.
+        """
+        for editor in (self.luma, self.chroma, self.chroma_red):
+            editor.start_as_deadzone(base, rise)
 
     def residual(self, x: Tensor, strength: Tensor) -> Tensor:
         """What the edits change, `(N, 3, H, W)`."""

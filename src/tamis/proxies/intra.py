@@ -5,25 +5,17 @@ import torch.nn.functional as F
 
 from tamis.codecs import Codec
 from tamis.errors import TamisError
-from tamis.proxies.transforms import (
-    block_dct,
-    index_bits,
-    inverse_block_dct,
-    pad_to_multiple,
-    rgb_to_ycbcr,
-    soft_index,
-    upsample,
-    ycbcr_to_rgb,
-)
+from tamis.proxies.planes import PlaneProxy
+from tamis.proxies.transforms import block_dct, index_bits, inverse_block_dct, soft_index
 
 
-class IntraProxy:
+class IntraProxy(PlaneProxy):
     """Analytic proxy of BPG, HEIC and VVC: block transforms at the QP's step size.
 
     ```
-    x -> YCbCr -> 2x2 means -> 8x8 and 16x16 DCT -> / step -> round -> * step -> inverse -> x_hat
-                                        |            (8x8 rebuilds; both count)
-                                        +-> log-magnitudes, the smaller of both sizes -> bpp
+    plane -> 8x8 DCT ---> / step -> soft_index -> * step -> inverse DCT
+         `-> 16x16 DCT -> / step      |
+                             `--------+-> index_bits, the smaller of both sizes -> bits
     ```
 
     What intra prediction finds is the smooth part: a block's DC is counted as the difference to
@@ -38,31 +30,20 @@ class IntraProxy:
     def __init__(self, codec: Codec, leak: float = 0.0) -> None:
         if codec.step(codec.quality.default) is None:
             raise TamisError(f"there is no quantization step known for {codec.name}, so no proxy")
-        self.codec = codec
+        halved = getattr(codec, "chroma", "420") == "420"
+        super().__init__(halved, multiple=32 if halved else 16)
+        self._step = codec.step
         self._leak = leak
-        self._halved = getattr(codec, "chroma", "420") == "420"
 
-    def __call__(self, x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Reconstruct `x`, `(N, 3, H, W)` in [0, 1]; rate `(N,)` in bits per pixel."""
-        height, width = x.shape[-2:]
-        step = self.codec.step(quality)
+    def code_plane(
+        self, plane: torch.Tensor, quality: int, chroma: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Quantize 8x8 blocks by one step; the bits look at 16x16 blocks too."""
+        step = self._step(quality)
         assert step is not None
-        planes = rgb_to_ycbcr(pad_to_multiple(x, 32 if self._halved else 16) * 255)
-        luma, chroma = planes[:, :1] - 128, planes[:, 1:]
-        if self._halved:
-            chroma = F.avg_pool2d(chroma, 2)
-        bits = x.new_zeros(len(x))
-        parts = []
-        for plane in (luma, chroma[:, :1], chroma[:, 1:]):
-            small, large = block_dct(plane, 8) / step, block_dct(plane, 16) / step
-            bits = bits + self._bits(small, large)
-            parts.append(
-                inverse_block_dct(soft_index(small, self.ROUND_UP, leak=self._leak) * step, 8)
-            )
-        rebuilt = torch.cat(parts[1:], dim=1)
-        rebuilt = torch.cat([parts[0] + 128, upsample(rebuilt) if self._halved else rebuilt], dim=1)
-        x_hat = (ycbcr_to_rgb(rebuilt) / 255).clamp(0, 1)[..., :height, :width]
-        return x_hat, bits / (height * width)
+        small, large = block_dct(plane, 8) / step, block_dct(plane, 16) / step
+        indices = soft_index(small, self.ROUND_UP, leak=self._leak)
+        return inverse_block_dct(indices * step, 8), self._bits(small, large)
 
     def _bits(self, small: torch.Tensor, large: torch.Tensor) -> torch.Tensor:
         cost = torch.minimum(4 * F.avg_pool2d(self._block_bits(small), 2), self._block_bits(large))

@@ -4,16 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from tamis.codecs.jpeg import Jpeg
-from tamis.proxies.transforms import (
-    block_dct,
-    index_bits,
-    inverse_block_dct,
-    pad_to_multiple,
-    rgb_to_ycbcr,
-    soft_index,
-    upsample,
-    ycbcr_to_rgb,
-)
+from tamis.proxies.planes import PlaneProxy
+from tamis.proxies.transforms import block_dct, index_bits, inverse_block_dct, soft_index
 
 # ITU-T T.81, tables K.1 and K.2, in row order.
 _LUMA = (
@@ -34,45 +26,35 @@ def quantization_table(quality: int, chroma: bool) -> torch.Tensor:
     return ((table * percent + 50) // 100).clamp(1, 255).to(torch.float32)
 
 
-class JpegProxy:
-    """Analytic proxy of JPEG: exact but for the entropy coder, whose bits are a soft log-magnitude.
+class JpegProxy(PlaneProxy):
+    """Analytic proxy of JPEG: exact but for the entropy coder, whose bits are a soft logarithm.
 
     ```
-    x -> YCbCr -> (4:2:0: 2x2 means) -> 8x8 DCT -> / table -> round -> * table -> inverse -> x_hat
-                                                      |
-                                                      +-> sum of log-magnitudes -> bpp
+    plane -> 8x8 DCT -> / table -> soft_index -> * table -> inverse DCT
+                                       |
+                                       +-> index_bits, DC as difference -> bits
     ```
 
-    Rounding has the gradient of rounding under a dither. The rate needs calibration against the real
-    files (`tamis.proxies.coupling`): its slope differs by quality and by photo content.
+    The rate needs calibration against the real files (`tamis.proxies.coupling`): its slope
+    differs by quality and by photo content.
     """
 
     KNEE, BITS_PER_LOG = 0.3, 2.1
     BITS_PER_BLOCK = 3.0
 
     def __init__(self, codec: Jpeg, leak: float = 0.0) -> None:
-        self.codec = codec
+        halved = codec.subsampling == "420"
+        super().__init__(halved, multiple=16 if halved else 8)
         self._leak = leak
 
-    def __call__(self, x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Reconstruct `x`, `(N, 3, H, W)` in [0, 1]; rate `(N,)` in bits per pixel."""
-        height, width = x.shape[-2:]
-        halved = self.codec.subsampling == "420"
-        planes = rgb_to_ycbcr(pad_to_multiple(x, 16 if halved else 8) * 255)
-        luma, chroma = planes[:, :1] - 128, planes[:, 1:]
-        if halved:
-            chroma = F.avg_pool2d(chroma, 2)
-        bits = x.new_zeros(len(x))
-        parts = []
-        for plane, is_chroma in ((luma, False), (chroma[:, :1], True), (chroma[:, 1:], True)):
-            table = quantization_table(quality, is_chroma).to(x)[:, None, None]
-            indices = block_dct(plane, 8) / table
-            bits = bits + self._bits(indices)
-            parts.append(inverse_block_dct(soft_index(indices, leak=self._leak) * table, 8))
-        rebuilt = torch.cat(parts[1:], dim=1)
-        rebuilt = torch.cat([parts[0] + 128, upsample(rebuilt) if halved else rebuilt], dim=1)
-        x_hat = (ycbcr_to_rgb(rebuilt) / 255).clamp(0, 1)[..., :height, :width]
-        return x_hat, bits / (height * width)
+    def code_plane(
+        self, plane: torch.Tensor, quality: int, chroma: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Quantize 8x8 blocks by the table of `quality`."""
+        table = quantization_table(quality, chroma).to(plane)[:, None, None]
+        indices = block_dct(plane, 8) / table
+        rebuilt = inverse_block_dct(soft_index(indices, leak=self._leak) * table, 8)
+        return rebuilt, self._bits(indices)
 
     def _bits(self, indices: torch.Tensor) -> torch.Tensor:
         # DC is coded as the difference to the block before, in raster order.

@@ -196,6 +196,8 @@ def _network(recipe: Recipe) -> Network:
         if all(isinstance(codec, Jpeg) for codec in codecs):
             tables = [quantization_table(50, chroma=plane > 0) for plane in range(3)]
             network.set_steps(torch.stack(tables) / Jpeg().step(50))
+        if recipe.deadzone:
+            network.start_as_deadzone(*recipe.deadzone)
     return network.to(memory_format=torch.channels_last)
 
 

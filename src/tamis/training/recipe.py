@@ -176,6 +176,7 @@ class Recipe(_Section):
         network: `npp-dct`, `npp-lite` or `npp`.
         init: model directory or `.safetensors` file to start from, or null for the untrained
             network.
+        deadzone: with `npp-dct` and no `init`: base and rise of the deadzone to begin as.
         beta: weight of D_pre, the squared error between photo and filtered photo with pixels in
             [0, 1]: at beta 100 a PSNR of 30 dB costs as much as 0.1 bpp.
         tasks_in_turn: one task a step, in turn, as an estimate of the sum: as many steps more in
@@ -193,6 +194,7 @@ class Recipe(_Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     network: Literal["npp-dct", "npp-lite", "npp"] = "npp-dct"
     init: str | None = None
+    deadzone: tuple[NotNegative, NotNegative] | None = None
     data: DataRecipe
     codecs: Annotated[tuple[CodecRecipe, ...], Field(min_length=1)]
     tasks: Annotated[tuple[TaskRecipe, ...], Field(min_length=1)]
