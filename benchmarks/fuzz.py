@@ -134,9 +134,16 @@ def verdict(name: str, file: bytes, limits: Limits) -> tuple[str, str]:
         result = "refused"
     except BaseException as error:  # Rust panics are not Exceptions
         result, message = "other exception", f"{type(error).__name__}: {error}"
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > limits.resident:
+    if peak_resident() > limits.resident:
         result = "over memory"
     return result, message
+
+
+def peak_resident() -> int:
+    """Bytes this process has held at most. `ru_maxrss` would count the parent's before exec."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return 1024 * int(line.split()[1])
 
 
 class Worker:

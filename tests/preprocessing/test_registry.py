@@ -26,7 +26,7 @@ def image(photos: list[Image]) -> Image:
 
 
 def test_names_are_listed() -> None:
-    assert {"none", "blur", "downscale", "npp", "npp-lite", "default", "refine"} == set(
+    assert {"none", "blur", "downscale", "npp", "npp-lite", "npp-dct", "default", "refine"} == set(
         list_preprocessors()
     )
 
@@ -122,7 +122,7 @@ def test_every_shipped_model_is_what_its_card_says_and_covers_what_it_claims() -
 
 def test_the_table_of_models_shows_cost_and_coverage(zoo: Path) -> None:
     rows = {row.name: row for row in model_rows(zoo)}
-    assert set(rows) == {"default-jpeg", "npp", "npp-lite"}
+    assert set(rows) == {"default-jpeg", "npp", "npp-lite", "npp-dct"}
     assert rows["default-jpeg"].codecs == {"jpeg": (5, 80)}
     assert rows["default-jpeg"].macs_per_pixel == pytest.approx(
         rows["npp-lite"].macs_per_pixel, abs=0.1

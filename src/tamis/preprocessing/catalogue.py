@@ -47,7 +47,7 @@ def model_rows(zoo: Path = ZOO) -> list[ModelRow]:
 
 def _untrained() -> list[ModelRow]:
     """The networks of this package, measured."""
-    network = importlib.import_module("tamis.preprocessing.network")
+    network = importlib.import_module("tamis.preprocessing.architectures")
     complexity = importlib.import_module("tamis.preprocessing.complexity").complexity
     rows = []
     for name in network.list_networks():
