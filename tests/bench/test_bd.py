@@ -76,7 +76,7 @@ def test_a_curve_that_falls_is_refused_with_the_rate():
 
 def test_too_little_overlap_is_refused_with_the_share():
     with pytest.raises(CurveError, match=r"share 41% .* at least 50%"):
-        bd_rate(RATES, PSNR, RATES, PSNR + 6)
+        bd_rate(RATES, PSNR, RATES, PSNR + 6, min_overlap=0.5)
     assert bd_rate(RATES, PSNR, RATES, PSNR + 6, min_overlap=0.4).overlap == pytest.approx(
         0.406, abs=1e-3
     )

@@ -70,7 +70,7 @@ def bd_rate(
     *,
     axis: Axis = "linear",
     method: Method = "pchip",
-    min_overlap: float = 0.5,
+    min_overlap: float = 0.25,
 ) -> BdRate:
     """BD-rate of one curve against another; strict: both must rise from point to point.
 
@@ -112,7 +112,7 @@ def bootstrap_bd_rate(
     *,
     axis: Axis = "linear",
     method: Method = "pchip",
-    min_overlap: float = 0.5,
+    min_overlap: float = 0.25,
     resamples: int = 1000,
     seed: int = 0,
 ) -> BdRate:

@@ -35,7 +35,7 @@ def bench(
     qualities: Mapping[str, Sequence[int]] | None = None,
     strips: int = 3,
     resamples: int = 1000,
-    min_overlap: float = 0.5,
+    min_overlap: float = 0.25,
     console: Console | None = None,
 ) -> Results:
     """Code, decode and score every item, and report what was saved; resumes what was begun.

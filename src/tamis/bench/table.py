@@ -55,7 +55,7 @@ def bd_rate_table(
     *,
     resamples: int = 1000,
     seed: int = 0,
-    min_overlap: float = 0.5,
+    min_overlap: float = 0.25,
     method: Method = "pchip",
 ) -> pl.DataFrame:
     """BD-rate of every preprocessor against `anchor`, with 95 % intervals over images.
