@@ -74,7 +74,7 @@ def compress(
     ] = None,
     preprocessor: Annotated[
         str, typer.Option(help="none, default, refine, blur:S, downscale:F, or a file.")
-    ] = "default",
+    ] = "none",
     steps: Annotated[
         int | None, typer.Option(help="With refine: steps for each photo.", show_default=False)
     ] = None,

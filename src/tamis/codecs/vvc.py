@@ -9,13 +9,10 @@ import logging
 import subprocess
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import av
 import imageio_ffmpeg
 import numpy as np
-from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 
 from tamis.codecs.base import MAX_PIXELS, Codec, Image, QualityScale, check_size
 from tamis.codecs.vvc_bitstream import (
@@ -29,6 +26,11 @@ from tamis.codecs.vvc_bitstream import (
 )
 from tamis.codecs.ycbcr import ColorFormat, Layout, Matrix, Plane, planes_to_rgb, rgb_to_planes
 from tamis.errors import CodecError, CorruptFileError, LimitError
+
+# PyAV takes longer to import than a photo to code; who codes JPEG does not wait for it.
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.plane import VideoPlane
 
 # PyAV hands what FFmpeg's decoders say to this logger; unhandled, it would be printed.
 logging.getLogger("libav").addHandler(logging.NullHandler())
@@ -87,6 +89,8 @@ class Vvc(Codec):
         """`imageio-ffmpeg` or `av`, where one of them lacks its half of VVC."""
         if not _encodes_vvc():
             return "imageio-ffmpeg"
+        import av
+
         return None if "vvc" in av.codecs_available else "av"
 
     @classmethod
@@ -196,8 +200,10 @@ def _raw_video(image: Image) -> bytes:
     return b"".join((plane.astype("<u2") << 2).tobytes() for plane in planes)
 
 
-def _decode_picture(data: bytes) -> VideoFrame:
+def _decode_picture(data: bytes) -> "VideoFrame":
     """The only picture of a VVC stream."""
+    import av
+
     context = av.CodecContext.create("vvc", "r")
     context.thread_count = 1
     # By default FFmpeg conceals errors; a wrong picture must not pass for the right one.
@@ -215,7 +221,7 @@ def _decode_picture(data: bytes) -> VideoFrame:
     return frames[0]
 
 
-def _rgb(frame: VideoFrame) -> Image:
+def _rgb(frame: "VideoFrame") -> Image:
     """Convert a decoded picture as its stream says, BT.601 and video range where it does not."""
     components = frame.format.components
     depth = components[0].bits
@@ -232,7 +238,7 @@ def _rgb(frame: VideoFrame) -> Image:
     return planes_to_rgb(planes, frame.width, frame.height, color)
 
 
-def _samples(plane: VideoPlane, depth: int) -> Plane:
+def _samples(plane: "VideoPlane", depth: int) -> Plane:
     kind = np.dtype(np.uint8) if depth == 8 else np.dtype("<u2")
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * kind.itemsize].copy().view(kind)

@@ -3,14 +3,16 @@
 import re
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import av
 import numpy as np
-from av.video.frame import VideoFrame
 
 from tamis.codecs.ycbcr import Plane
 from tamis.errors import CodecError, CorruptFileError
+
+# PyAV takes longer to import than a photo to code; who codes JPEG does not wait for it.
+if TYPE_CHECKING:
+    from av.video.plane import VideoPlane
 
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"
@@ -56,6 +58,9 @@ def encode_intra(planes: list[Plane], qp: int, preset: Preset) -> bytes:
         "log-level": "none",
         "lambda-file": _LAMBDA_FILE,
     }
+    import av
+    from av.video.frame import VideoFrame
+
     encoder = av.CodecContext.create("libx265", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, layout
     encoder.time_base = Fraction(1, 25)
@@ -80,6 +85,8 @@ def decode_intra(stream: bytes) -> tuple[list[Plane], int]:
     Raises:
         CorruptFileError: FFmpeg reports any error, or not exactly one picture comes out.
     """
+    import av
+
     decoder = av.CodecContext.create("hevc", "r")
     decoder.thread_count = 1
     # By default FFmpeg conceals errors; a wrong picture must not pass for the right one.
@@ -95,7 +102,7 @@ def decode_intra(stream: bytes) -> tuple[list[Plane], int]:
     return [_samples(plane, depth) for plane in frame.planes], depth
 
 
-def _samples(plane: "av.video.plane.VideoPlane", depth: int) -> Plane:
+def _samples(plane: "VideoPlane", depth: int) -> Plane:
     kind = np.dtype(np.uint8) if depth == 8 else np.dtype("<u2")
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : plane.width * kind.itemsize].copy().view(kind)

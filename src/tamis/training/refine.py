@@ -10,9 +10,8 @@ photo x0 ───────────────────────�
 ```
 
 What makes the gain carry over to networks that took no part is that several networks take turns
-and that classifiers never see the same pixel grid twice. Refining costs one forward and backward
-pass of one network a step; the published recipe of a pass of every network a step buys no more
-for two to three times the time (`benchmarks/refine_speed.py`).
+and that classifiers see the photo under several moves. A step costs one forward and backward pass
+of one network (`benchmarks/refine_speed.py` says what that buys beside a pass of all of them).
 """
 
 import math
@@ -41,8 +40,8 @@ class Refine:
     """Preprocessor that refines photos for a set of differentiable tasks.
 
     Deterministic given `seed` and the number of torch threads. Photos of one size share their
-    passes; a photo's result depends on the others of its batch through the calibration of the
-    rate alone.
+    passes, the calibration of the rate and the draw of the moves, so a photo's result depends a
+    little on the others of its batch and on its place among them.
 
     Attributes:
         name: the spec.
