@@ -15,7 +15,7 @@ KNOWN, UNSEEN = "efficientnet_lite0", "efficientnet_lite1"
 
 REFINE = f"refine:steps=12:models={KNOWN}+efficientnet_lite2"
 
-QUALITIES = {"jpeg": (5, 10, 20, 40), "bpg": (44, 40, 36, 32), "vvc": (44, 40, 36, 32)}
+QUALITIES = {"jpeg": (4, 10, 20, 40, 75), "bpg": (44, 40, 36, 32), "vvc": (44, 40, 36, 32)}
 """By codec, by rising rate: enough for a curve, few enough for five minutes."""
 
 
