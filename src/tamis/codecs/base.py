@@ -85,7 +85,8 @@ class Codec(ABC):
     def draft(self) -> "Codec":
         """The same codec at settings fit for coding a picture dozens of times, as training does.
 
-        Another encoder effort, not another quality: what is learned with it holds for this one.
+        Another encoder effort at the same quality setting; its rates may differ, so compare them
+        only with each other.
         """
         return self
 
