@@ -44,7 +44,7 @@ class Jpeg(Codec):
         return max(1.0, 12 * jpeg_scale(quality))
 
     def draft(self) -> "Jpeg":
-        """Progressive alone: one encoding instead of two; small pictures come out a little larger."""
+        """Progressive alone: one encoding for two; small pictures come out a little larger."""
         return replace(self, progressive=True) if self.progressive == "best" else self
 
     def _encode(self, image: Image, quality: int) -> bytes:
