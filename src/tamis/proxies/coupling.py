@@ -126,6 +126,13 @@ class Coupling:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Learn the rate slope from two versions of the same photos; both real rates."""
         (_, real_before), (_, real_after) = self.real(before, quality), self.real(after, quality)
-        predicted = self.proxy(after, quality)[1] - self.proxy(before, quality)[1]
-        self.slope(quality).update(predicted, real_after - real_before)
+        self.learn(before, after, real_after - real_before, quality)
         return real_before, real_after
+
+    @torch.no_grad()
+    def learn(
+        self, before: torch.Tensor, after: torch.Tensor, difference: torch.Tensor, quality: int
+    ) -> None:
+        """Learn the rate slope from the real `difference` in bpp, `(N,)`, of two versions."""
+        predicted = self.proxy(after, quality)[1] - self.proxy(before, quality)[1]
+        self.slope(quality).update(predicted, difference)

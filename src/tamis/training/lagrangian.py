@@ -6,14 +6,14 @@ it. See `docs/concepts/lambda.md`.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tamis.codecs import Codec, Image, bpp
+from tamis.codecs import Codec, Image
 from tamis.errors import TamisError
+from tamis.proxies.coupling import RealCodec
 from tamis.training.ensemble import Ensemble
 
 Floats = npt.NDArray[np.float64]
@@ -121,11 +121,5 @@ def code(
     codec: Codec, quality: int, images: Sequence[Image], threads: int = 2
 ) -> tuple[Floats, list[Image]]:
     """Encode and decode `images`: real rates in bpp `(N,)`, and the reconstructions."""
-
-    def one(image: Image) -> tuple[float, Image]:
-        data = codec.encode(image, quality)
-        return bpp(data, image), codec.decode(data)
-
-    with ThreadPoolExecutor(threads) as pool:
-        rates, decoded = zip(*pool.map(one, images), strict=True)
-    return np.asarray(rates, dtype=np.float64), list(decoded)
+    decoded, rates = RealCodec(codec, threads).code(list(images), quality)
+    return np.asarray(rates, dtype=np.float64), decoded

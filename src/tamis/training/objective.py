@@ -96,8 +96,7 @@ class Objective:
         """Teach the proxy what filtering really saved; the plain codec's x_hat and bpp."""
         coupling, quality = self.couplings[batch.spec], batch.quality
         plain, plain_rate = coupling.real(batch.source, quality)
-        predicted = coupling.proxy(filtered, quality)[1] - coupling.proxy(batch.source, quality)[1]
-        coupling.slope(quality).update(predicted, rate - plain_rate)
+        coupling.learn(batch.source, filtered, rate - plain_rate, quality)
         return plain, plain_rate
 
     def _comparison(
