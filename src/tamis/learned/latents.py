@@ -1,0 +1,186 @@
+"""How a latent is quantized and how probable it is: with a density, a hyperprior or a context.
+
+The three kinds are interchangeable parts of a `LearnedModel`. In training, uniform noise stands
+for rounding where the rate is computed, and rounding with the identity's gradient where values go
+on (Minnen and Singh 2020, section 3.3): what the synthesis and the context see is what they will
+see in the real codec. In evaluation everything is rounded.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from tamis.learned.bounds import lower_bound, straight_through_round
+from tamis.learned.context import CausalConvolution
+from tamis.learned.density import Density, FactorizedDensity
+from tamis.learned.gaussian import SCALE_MINIMUM, likelihood
+
+
+class Latents(NamedTuple):
+    """A quantized latent and its probability.
+
+    Attributes:
+        y_hat: quantized latent, `(N, M, H/16, W/16)`.
+        likelihoods: of every element of `y`, and of `z` where there is one.
+        mean: predicted mean of y, the shape of y_hat; None where the model has none.
+        scale: predicted scale of y, the shape of y_hat; None where the model has none.
+        z_hat: quantized hyper latent, `(N, N, H/64, W/64)`, or None.
+    """
+
+    y_hat: torch.Tensor
+    likelihoods: dict[str, torch.Tensor]
+    mean: torch.Tensor | None = None
+    scale: torch.Tensor | None = None
+    z_hat: torch.Tensor | None = None
+
+
+class FactorizedLatents(nn.Module):
+    """One density per channel of y (Ballé, Laparra, Simoncelli 2017).
+
+    Attributes:
+        density: the densities.
+        detached: whether the rate trains the densities only and leaves the transforms alone.
+    """
+
+    multiple = 16
+
+    def __init__(self, m: int, detached: bool = False) -> None:
+        super().__init__()
+        self.density = FactorizedDensity(m)
+        self.detached = detached
+
+    def forward(self, y: torch.Tensor) -> Latents:
+        """Quantize `y`, `(N, M, H, W)`."""
+        y_hat = quantize(y, _per_channel(self.density.medians), self.training)
+        seen = y.detach() if self.detached else y
+        likelihoods = {"y": self.density.likelihood(noisy(seen) if self.training else y_hat)}
+        return Latents(y_hat, likelihoods)
+
+
+class HyperpriorLatents(nn.Module):
+    """Gaussians whose scale, and mean if `means`, a hyper latent z tells (Ballé, Minnen 2018).
+
+    Attributes:
+        hyper_analysis: h_a, y to z.
+        hyper_synthesis: h_s, z_hat to scales `(N, M, H, W)`, or scales and means `(N, 2M, H, W)`.
+        density: of z.
+        means: whether there are means; y is then rounded around them. Without, h_a sees |y|.
+    """
+
+    multiple = 64
+
+    def __init__(
+        self, hyper_analysis: nn.Module, hyper_synthesis: nn.Module, density: Density, means: bool
+    ) -> None:
+        super().__init__()
+        self.hyper_analysis = hyper_analysis
+        self.hyper_synthesis = hyper_synthesis
+        self.density = density
+        self.means = means
+
+    def forward(self, y: torch.Tensor) -> Latents:
+        """Quantize `y`, `(N, M, H, W)`."""
+        z = self.hyper_analysis(y if self.means else y.abs())
+        z_hat, z_likelihood = _quantize_z(self, z)
+        features = self.hyper_synthesis(z_hat)
+        scale, mean = features.chunk(2, 1) if self.means else (features, None)
+        scale = lower_bound(scale, SCALE_MINIMUM)
+        y_hat = quantize(y, mean, self.training)
+        rated = likelihood(noisy(y) if self.training else y_hat, mean, scale)
+        return Latents(y_hat, {"y": rated, "z": z_likelihood}, mean, scale, z_hat)
+
+
+class ContextLatents(nn.Module):
+    """Gaussians with mean and scale from a hyper latent and from the causal window of y_hat.
+
+    Two features meet at every position: the `context` of y_hat, which costs no bits, and what
+    `hyper_synthesis` makes of z_hat, which does. `parameters_network`, of 1x1 convolutions,
+    turns both into mean and scale. y is rounded to integers, not around its mean, so that an
+    encoder knows y_hat everywhere before it computes any parameter.
+
+    Attributes:
+        hyper_analysis: h_a, y to z.
+        hyper_synthesis: h_s, z_hat to features c', `(N, C', H, W)`.
+        bit_consuming: c' to its part of the features; the identity in Minnen 2018, the window
+            convolution of Lee 2019.
+        context: the causal convolution of y_hat.
+        parameters_network: hyper and context features to scales and means, in this order,
+            `(N, 2 * context_channels, H, W)`.
+        zero_mean: c' to the scales of the channels after the first `context_channels`, which have
+            zero mean (the hybrid model of Lee 2019), or None.
+        density: of z.
+        context_channels: channels of y coded with context, counted from the first.
+    """
+
+    multiple = 64
+
+    def __init__(
+        self,
+        *,
+        hyper_analysis: nn.Module,
+        hyper_synthesis: nn.Module,
+        bit_consuming: nn.Module,
+        context: CausalConvolution,
+        parameters: nn.Module,
+        density: Density,
+        context_channels: int,
+        zero_mean: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.hyper_analysis = hyper_analysis
+        self.hyper_synthesis = hyper_synthesis
+        self.bit_consuming = bit_consuming
+        self.context = context
+        self.parameters_network = parameters
+        self.density = density
+        self.context_channels = context_channels
+        self.zero_mean = zero_mean
+
+    def forward(self, y: torch.Tensor) -> Latents:
+        """Quantize `y`, `(N, M, H, W)`."""
+        z_hat, z_likelihood = _quantize_z(self, self.hyper_analysis(y))
+        y_hat = quantize(y, None, self.training)
+        mean, scale = self.estimate(z_hat, y_hat)
+        rated = likelihood(noisy(y) if self.training else y_hat, mean, scale)
+        return Latents(y_hat, {"y": rated, "z": z_likelihood}, mean, scale, z_hat)
+
+    def estimate(
+        self, z_hat: torch.Tensor, y_hat: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means and scales of all positions at once, both the shape of `y_hat`."""
+        hyper = self.hyper_synthesis(z_hat)
+        context = self.context(y_hat[:, : self.context_channels])
+        features = torch.cat([self.bit_consuming(hyper), context], 1)
+        scale, mean = self.parameters_network(features).chunk(2, 1)
+        if self.zero_mean is not None:
+            rest = self.zero_mean(hyper)
+            scale = torch.cat([scale, rest], 1)
+            mean = torch.cat([mean, torch.zeros_like(rest)], 1)
+        return mean, lower_bound(scale, SCALE_MINIMUM)
+
+
+LatentModel = FactorizedLatents | HyperpriorLatents | ContextLatents
+
+
+def quantize(y: torch.Tensor, centre: torch.Tensor | None, training: bool) -> torch.Tensor:
+    """Round `y` to integers, or to integer distances from `centre`; differentiable in training."""
+    rounded = straight_through_round if training else torch.round
+    return rounded(y) if centre is None else rounded(y - centre) + centre
+
+
+def noisy(y: torch.Tensor) -> torch.Tensor:
+    """`y` plus uniform noise in [-1/2, 1/2): rounding for the rate (Ballé 2017, eq. 12)."""
+    return y + torch.rand_like(y) - 0.5
+
+
+def _quantize_z(
+    model: HyperpriorLatents | ContextLatents, z: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """z_hat and its likelihood."""
+    z_hat = quantize(z, _per_channel(model.density.medians), model.training)
+    return z_hat, model.density.likelihood(noisy(z) if model.training else z_hat)
+
+
+def _per_channel(values: torch.Tensor) -> torch.Tensor:
+    return values[None, :, None, None]
