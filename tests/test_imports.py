@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "tamis"
 
 LAYERS = [
-    {"errors", "spec", "mirror"},
+    {"errors", "spec", "mirror", "card"},
     {"codecs", "data"},
     {"learned", "preprocessing"},
     {"tasks", "proxies"},

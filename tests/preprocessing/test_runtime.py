@@ -9,11 +9,12 @@ import pytest
 import torch
 import yaml
 
+from tamis.card import CARD, SAFETENSORS
 from tamis.codecs import Image, get_codec
 from tamis.errors import RecipeError, TamisError
 from tamis.preprocessing import Preprocessor
 from tamis.preprocessing.architectures import create_network
-from tamis.preprocessing.card import CARD, ONNX, SAFETENSORS, load_card
+from tamis.preprocessing.card import ONNX, Card
 from tamis.preprocessing.complexity import complexity
 from tamis.preprocessing.conditioning import strength
 from tamis.preprocessing.export import to_onnx
@@ -147,7 +148,7 @@ def test_a_verified_file_that_is_no_model_is_refused(copied: Path) -> None:
 
 def test_an_unknown_key_on_a_card_is_answered_by_the_nearest(copied: Path) -> None:
     with pytest.raises(RecipeError, match="unknown key 'license'; did you mean 'licence'"):
-        load_card(edit(copied, license="MIT"))
+        Card.load(edit(copied, license="MIT"))
 
 
 @pytest.mark.parametrize(
@@ -157,12 +158,12 @@ def test_an_unknown_key_on_a_card_is_answered_by_the_nearest(copied: Path) -> No
 def test_a_card_that_is_none_is_refused(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / CARD).write_text(text)
     with pytest.raises(RecipeError, match=words):
-        load_card(tmp_path)
+        Card.load(tmp_path)
 
 
 def test_a_directory_without_a_card_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TamisError, match="no model card"):
-        load_card(tmp_path)
+        Card.load(tmp_path)
 
 
 def test_a_codec_or_quality_not_trained_for_is_refused(copied: Path, photos: list[Image]) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import hashlib
 import io
 import logging
 import os
@@ -13,11 +12,11 @@ from typing import Any
 
 import onnx
 import torch
-import yaml
 from safetensors.torch import save
 
 from tamis import __version__
-from tamis.preprocessing.card import CARD, ONNX, SAFETENSORS, Card
+from tamis.card import CARD, SAFETENSORS, sha256
+from tamis.preprocessing.card import ONNX, Card
 from tamis.preprocessing.complexity import complexity
 from tamis.preprocessing.network import Network
 
@@ -68,11 +67,11 @@ def export(
         macs_per_pixel=round(cost.macs_per_pixel, 1),
         multiple=network.multiple,
         halo=network.halo,
-        files={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        files={name: sha256(content) for name, content in contents.items()},
     )
     for name, content in contents.items():
         write(directory / name, content)
-    write(directory / CARD, yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False).encode())
+    write(directory / CARD, card.to_yaml())
     return card
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tamis.codecs import Codec, Image
 from tamis.errors import TamisError
 from tamis.preprocessing.baselines import Downscale
-from tamis.preprocessing.card import ONNX, Card, load_card
+from tamis.preprocessing.card import ONNX, Card
 from tamis.preprocessing.neural import TILE, NeuralPreprocessor
 from tamis.preprocessing.padding import Planes
 
@@ -40,7 +40,7 @@ class OnnxPreprocessor(NeuralPreprocessor):
         keep_size: bool = False,
     ) -> None:
         directory = Path(directory)
-        self.card: Card = load_card(directory)
+        self.card: Card = Card.load(directory)
         super().__init__(
             name or self.card.name, self.card.codecs, self.card.multiple, self.card.halo, tile
         )

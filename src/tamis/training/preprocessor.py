@@ -1,24 +1,19 @@
 """Trains a preprocessor through real codecs from a recipe; see `train_preprocessor`."""
 
-import logging
 import math
 import os
-import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-import yaml
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 
+from tamis.card import SAFETENSORS
 from tamis.codecs import get_codec
 from tamis.codecs.jpeg import Jpeg
 from tamis.errors import RecipeError
-from tamis.preprocessing.card import SAFETENSORS
 from tamis.preprocessing.dct_network import NppDct
 from tamis.preprocessing.export import export
 from tamis.preprocessing.module import load_network
@@ -28,8 +23,9 @@ from tamis.proxies.coupling import Coupling
 from tamis.proxies.jpeg import quantization_table
 from tamis.tasks import get_differentiable
 from tamis.training.batches import Batch, Batches
-from tamis.training.checkpoint import STATE, SaveState, read_state
+from tamis.training.checkpoint import SaveState, read_state
 from tamis.training.ensemble import Ensemble
+from tamis.training.fitting import adam, expand, fit, open_folder, use_threads
 from tamis.training.monitor import StepLog, Validation
 from tamis.training.objective import Objective, Terms
 from tamis.training.photos import Photos
@@ -70,18 +66,8 @@ class PreprocessorTraining(L.LightningModule):
         return terms.loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam with the recipe's schedule, stepped every batch."""
-        settings, steps = self.recipe.optimiser, self.recipe.steps
-
-        def factor(step: int) -> float:
-            warm = min(1.0, (step + 1) / (settings.warm_up + 1))
-            if settings.schedule == "constant":
-                return warm
-            return warm * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
-
-        adam = torch.optim.Adam(self.network.parameters(), settings.learning_rate)
-        schedule = torch.optim.lr_scheduler.LambdaLR(adam, factor)
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """Adam with the recipe's schedule."""
+        return adam(self.network.parameters(), self.recipe.optimiser, self.recipe.steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of."""
@@ -117,17 +103,10 @@ def train_preprocessor(
     """
     source = str(recipe) if not isinstance(recipe, Recipe) else None
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    folder = Path(os.path.expandvars(out or recipe.out)).expanduser()
-    # OMP_NUM_THREADS may ask for fewer: two threads on one free core wait for each other.
-    torch.set_num_threads(min(recipe.threads, torch.get_num_threads()))
-    state = read_state(folder, recipe) if resume else None
-    folder.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        for old in (STATE, CURVES, "steps.csv", "validation.csv"):
-            (folder / old).unlink(missing_ok=True)
-        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-    written = yaml.safe_dump(recipe.model_dump(mode="json", by_alias=True), sort_keys=False)
-    (folder / "recipe.yaml").write_text(written)
+    folder = expand(out or recipe.out)
+    use_threads(recipe.threads)
+    state = read_state(folder, recipe.fingerprint()) if resume else None
+    open_folder(folder, recipe, resume, (CURVES, "steps.csv", "validation.csv"))
 
     finished = int(state["global_step"]) if state else 0
     photos = Photos(recipe.data, recipe.seed)
@@ -143,46 +122,23 @@ def train_preprocessor(
     objective = Objective(recipe, ensemble, _couplings(recipe), lambdas(recipe, curves), curves)
     module = PreprocessorTraining(recipe, _network(recipe), objective)
     validation = Validation(folder, recipe, held_out, ensemble, curves, finished)
-    callbacks = [StepLog(folder, ensemble.names, finished), validation, SaveState(folder, recipe)]
-    _fit(module, Batches(recipe, photos, teacher, finished), callbacks, folder, bool(state))
+    fit(
+        module,
+        Batches(recipe, photos, teacher, finished),
+        [
+            StepLog(folder, ensemble.names, finished),
+            validation,
+            SaveState(folder, recipe.checkpoint, recipe.steps),
+            TQDMProgressBar(refresh_rate=5),
+        ],
+        folder,
+        steps=recipe.steps,
+        clip=recipe.optimiser.clip,
+        resume=bool(state),
+    )
     if not validation.rows:  # killed between the last state and the export
         validation.run(module.network, recipe.steps)
     return _export(module.network, recipe, folder, validation.rows, len(photos.training), source)
-
-
-def _fit(
-    module: PreprocessorTraining,
-    batches: Batches,
-    callbacks: list[Callback],
-    folder: Path,
-    resume: bool,
-) -> None:
-    # A generator's seed at this point matters to nothing below: batches carry their own.
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer = L.Trainer(
-            accelerator="cpu",
-            max_steps=module.recipe.steps,
-            max_epochs=1,
-            gradient_clip_val=module.recipe.optimiser.clip,
-            logger=_logger(folder),
-            log_every_n_steps=10,
-            callbacks=[*callbacks, TQDMProgressBar(refresh_rate=5)],
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            default_root_dir=folder,
-        )
-        state = folder / STATE if resume else None
-        trainer.fit(module, batches, ckpt_path=state, weights_only=True)
-
-
-def _logger(folder: Path) -> Logger | bool:
-    """TensorBoard where it is installed; the CSV files are written either way."""
-    try:
-        return TensorBoardLogger(folder, name="tensorboard", version="")
-    except ModuleNotFoundError:
-        return False
 
 
 def _network(recipe: Recipe) -> Network:

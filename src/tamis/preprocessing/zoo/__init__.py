@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from tamis.card import CARD
 from tamis.errors import UnknownNameError
-from tamis.preprocessing.card import CARD, Card, load_card
+from tamis.preprocessing.card import Card
 from tamis.preprocessing.runtime import OnnxPreprocessor
 
 ZOO = Path(__file__).parent
@@ -16,7 +17,7 @@ def list_models(zoo: Path = ZOO) -> list[str]:
 
 def list_cards(zoo: Path = ZOO) -> list[Card]:
     """The cards of the models of a zoo, in the order of `list_models`."""
-    return [load_card(zoo / name) for name in list_models(zoo)]
+    return [Card.load(zoo / name) for name in list_models(zoo)]
 
 
 def load(name: str, threads: int = 0, keep_size: bool = False, zoo: Path = ZOO) -> OnnxPreprocessor:
