@@ -51,8 +51,9 @@ class FactorizedDensity(nn.Module):
         """Mass of the bin of width 1 around each value of `z`, `(N, C, H, W)` both."""
         values = z.transpose(0, 1).reshape(self.channels, 1, -1)
         lower, upper = self.logits(values - 0.5), self.logits(values + 0.5)
-        # Computed in the tail where the sigmoid does not saturate.
-        sign = -torch.sign(lower + upper).detach()
+        # Computed in the tail where the sigmoid does not saturate; a bin centred on the median is
+        # in neither, and must not get the sign zero.
+        sign = 1 - 2 * (lower + upper > 0).to(z.dtype)
         mass = (torch.sigmoid(sign * upper) - torch.sigmoid(sign * lower)).abs()
         shape = (self.channels, z.shape[0], *z.shape[2:])
         return lower_bound(mass, LIKELIHOOD_MINIMUM).reshape(shape).transpose(0, 1)
