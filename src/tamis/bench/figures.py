@@ -27,7 +27,7 @@ PLAIN_COLOUR = "#76859b"
 MARKERS = "osD^vPX"
 FRAME = "#8b93a1"
 
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tamis",
     "font.size": 10,
@@ -43,6 +43,7 @@ _STYLE: Any = {
     "ytick.labelcolor": "black",
     "legend.frameon": False,
 }
+"""Matplotlib settings of every figure of the package."""
 
 
 def codec_figure(
@@ -64,7 +65,7 @@ def codec_figure(
     ]
     rows = [(task, named) for task, named in rows if named]
     columns = max(len(named) for _, named in rows)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(
             figsize=(5.2 * columns, 3.5 * len(rows) + 0.7),
             layout=ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.08),
@@ -105,7 +106,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `name.png` (160 dpi) and `name.svg`, on white."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png", folder / f"{name}.svg"]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for path in paths:
             figure.savefig(path, dpi=160, facecolor="white")
     return paths
@@ -114,7 +115,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 def inline_svg(figure: Figure) -> str:
     """The figure as an SVG element without background, whose text takes the page's font and ink."""
     out = io.StringIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     svg = out.getvalue()[out.getvalue().index("<svg") :]
     svg = re.sub(r'(<svg [^>]*?)\swidth="[^"]*"', r"\1", svg, count=1)

@@ -93,12 +93,13 @@ class Workers:
 
 def _start(plan: Plan, folder: Path) -> None:
     global _bench
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _bench = Bench(plan, folder)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the parent process to end, then end this one; for a thread of a worker."""
     # A worker whose parent was killed would wait for work for ever: it holds both ends of its pipe.
     parent = multiprocessing.parent_process()
     if parent is not None:
