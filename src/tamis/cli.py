@@ -154,6 +154,20 @@ def train_preprocessor(
     _out.print(f"written: {run(recipe, resume=resume)}", soft_wrap=True, markup=False)
 
 
+@train.command("codec")
+def train_codec(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe.", show_default=False)],
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on where a run stopped, or start over.")
+    ] = True,
+) -> None:
+    """Train a learned codec, one rate after another, as a recipe says."""
+    from tamis.training.codec import train_codec as run
+
+    for path in run(recipe, resume=resume):
+        _out.print(f"written: {path}", soft_wrap=True, markup=False)
+
+
 @app.command()
 def bench(
     photos: Sources,

@@ -76,7 +76,7 @@ def test_a_run_leaves_logs_samples_state_and_a_model(whole: Path) -> None:
 
 
 def test_the_exported_onnx_equals_the_trained_network(whole: Path) -> None:
-    state = read_state(whole, small())
+    state = read_state(whole, small().fingerprint())
     assert state is not None
     network = load_network(small().network)
     trained = {k.removeprefix("network."): v for k, v in state["state_dict"].items()}
@@ -135,5 +135,5 @@ def test_a_state_that_would_run_code_is_refused(tmp_path: Path) -> None:
     with (tmp_path / STATE).open("wb") as file:
         pickle.dump(Evil(), file)
     with pytest.raises(RecipeError, match="is not the state of a training run"):
-        read_state(tmp_path, small())
+        read_state(tmp_path, small().fingerprint())
     assert not (tmp_path / "ran").exists()

@@ -47,7 +47,7 @@ class Photos:
         for folder in self.data.folders:
             if folder == SAMPLE_FOLDER:
                 for name, image in sample_photos().items():
-                    self._kept[name] = _shrink(image, self.data.cache_side)
+                    self._kept[name] = self._shrink(image)
                     names.append(name)
                 continue
             path = Path(os.path.expandvars(folder)).expanduser()
@@ -61,7 +61,7 @@ class Photos:
             TamisError: the file cannot be read as a picture.
         """
         if name not in self._kept:
-            self._kept[name] = _shrink(load_photo(name), self.data.cache_side)
+            self._kept[name] = self._shrink(load_photo(name))
         return self._kept[name]
 
     def batch(self, step: int, size: int) -> list[Image]:
@@ -73,6 +73,14 @@ class Photos:
             cropping = self.data.cropping[rng.integers(len(self.data.cropping))]
             crops.append(cut(image, cropping, self.data, rng))
         return crops
+
+    def _shrink(self, image: Image) -> Image:
+        longest = self.data.cache_side
+        if longest is None:
+            return image
+        picture = PillowImage.fromarray(image)
+        picture.thumbnail((longest, longest), PillowImage.Resampling.BICUBIC, reducing_gap=3)
+        return np.asarray(picture)
 
     def _at(self, position: int) -> str:
         """Name at `position` of the endless sequence of shuffled epochs."""
@@ -92,6 +100,8 @@ def cut(image: Image, cropping: str, data: DataRecipe, rng: np.random.Generator)
         crop = _resize(image, (0, 0, image.shape[1], image.shape[0]), side)
     elif cropping == "native":
         crop = _window(_at_least(image, side), side, rng)
+    elif cropping == "reflected":
+        crop = _window(_mirrored(image, side), side, rng)
     else:
         crop = _resize(image, _random_box(image, data.area, rng), side)
     return np.ascontiguousarray(crop[:, ::-1]) if rng.random() < 0.5 else crop
@@ -132,13 +142,13 @@ def _at_least(image: Image, side: int) -> Image:
     return np.asarray(PillowImage.fromarray(image).resize(size, PillowImage.Resampling.BICUBIC))
 
 
+def _mirrored(image: Image, side: int) -> Image:
+    """`image` continued downwards and to the right by its own reflection, up to `side`."""
+    missing = [(0, max(0, side - length)) for length in image.shape[:2]]
+    return np.pad(image, [*missing, (0, 0)], "symmetric") if any(map(any, missing)) else image
+
+
 def _window(image: Image, side: int, rng: np.random.Generator) -> Image:
     top = int(rng.integers(image.shape[0] - side + 1))
     left = int(rng.integers(image.shape[1] - side + 1))
     return np.ascontiguousarray(image[top : top + side, left : left + side])
-
-
-def _shrink(image: Image, longest: int) -> Image:
-    picture = PillowImage.fromarray(image)
-    picture.thumbnail((longest, longest), PillowImage.Resampling.BICUBIC, reducing_gap=3)
-    return np.asarray(picture)

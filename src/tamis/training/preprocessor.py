@@ -25,7 +25,14 @@ from tamis.tasks import get_differentiable
 from tamis.training.batches import Batch, Batches
 from tamis.training.checkpoint import SaveState, read_state
 from tamis.training.ensemble import Ensemble
-from tamis.training.fitting import adam, expand, fit, open_folder, use_threads
+from tamis.training.fitting import (
+    adam,
+    expand,
+    fit,
+    open_folder,
+    use_threads,
+    write_recipe,
+)
 from tamis.training.monitor import StepLog, Validation
 from tamis.training.objective import Objective, Terms
 from tamis.training.photos import Photos
@@ -106,7 +113,8 @@ def train_preprocessor(
     folder = expand(out or recipe.out)
     use_threads(recipe.threads)
     state = read_state(folder, recipe.fingerprint()) if resume else None
-    open_folder(folder, recipe, resume, (CURVES, "steps.csv", "validation.csv"))
+    open_folder(folder, resume, (CURVES, "steps.csv", "validation.csv"))
+    write_recipe(folder, recipe)
 
     finished = int(state["global_step"]) if state else 0
     photos = Photos(recipe.data, recipe.seed)

@@ -1,29 +1,23 @@
 """A training recipe: everything a run depends on, read from YAML and checked before it starts."""
 
-import difflib
-import hashlib
-import types
-import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tamis.codecs import get_codec
-from tamis.errors import MissingPackageError, RecipeError, TamisError
+from tamis.errors import MissingPackageError, TamisError
+from tamis.training.recipe_file import Section, load, parse
 
-Cropping = Literal["resized", "whole", "native"]
+Cropping = Literal["resized", "whole", "native", "reflected"]
+Accelerator = Literal["auto", "cpu", "gpu"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class DataRecipe(_Section):
+class DataRecipe(Section):
     """Where the photos are and how training crops are cut from them.
 
     Attributes:
@@ -34,10 +28,12 @@ class DataRecipe(_Section):
         crop: side of the square training pictures, in pixels.
         cropping: one is drawn for each picture. `resized`: a random part of the photo, resized
             to `crop`; `whole`: the whole photo, squeezed to `crop`; `native`: a random window at
-            the photo's own resolution.
+            the photo's own resolution, a smaller photo enlarged; `reflected`: the same, a smaller
+            photo continued by its mirror image, so that no pixel is ever resized.
         area: smallest and largest part of the photo's area that `resized` takes.
         held_out: photos kept out of training, for the plain codec's curve and for validation.
-        cache_side: photos are kept in memory with their longer side at most this long, in pixels.
+        cache_side: photos are kept in memory with their longer side at most this long, in pixels;
+            null keeps them as they are.
     """
 
     folders: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -46,7 +42,7 @@ class DataRecipe(_Section):
     cropping: Annotated[tuple[Cropping, ...], Field(min_length=1)] = ("resized",)
     area: tuple[Positive, Positive] = (0.35, 1.0)
     held_out: Count = 32
-    cache_side: Annotated[int, Field(ge=64)] = 512
+    cache_side: Annotated[int, Field(ge=64)] | None = 512
 
     @model_validator(mode="after")
     def _ordered(self) -> "DataRecipe":
@@ -55,7 +51,7 @@ class DataRecipe(_Section):
         return self
 
 
-class CodecRecipe(_Section):
+class CodecRecipe(Section):
     """One codec, the qualities it is trained at and what a nat of task loss is worth there.
 
     Attributes:
@@ -98,7 +94,7 @@ class CodecRecipe(_Section):
         return self
 
 
-class TaskRecipe(_Section):
+class TaskRecipe(Section):
     """One differentiable task and the weight of its loss in the sum.
 
     Attributes:
@@ -110,7 +106,7 @@ class TaskRecipe(_Section):
     weight: Positive = 1.0
 
 
-class AugmentationRecipe(_Section):
+class AugmentationRecipe(Section):
     """Random change that original and decoded picture share before the tasks see them.
 
     Attributes:
@@ -124,7 +120,7 @@ class AugmentationRecipe(_Section):
     flip: bool = True
 
 
-class OptimiserRecipe(_Section):
+class OptimiserRecipe(Section):
     """Adam: a linear warm-up, then a cosine to zero or a constant rate; gradients clipped."""
 
     learning_rate: Positive = 3e-4
@@ -133,14 +129,14 @@ class OptimiserRecipe(_Section):
     clip: Positive = 1.0
 
 
-class CheckpointRecipe(_Section):
+class CheckpointRecipe(Section):
     """How often the state is written: after so many steps or minutes, whichever comes first."""
 
     steps: Count | None = None
     minutes: Positive = 2.0
 
 
-class ValidationRecipe(_Section):
+class ValidationRecipe(Section):
     """Real coding of the held-out photos against the plain codec's curve on the same photos.
 
     Attributes:
@@ -152,7 +148,7 @@ class ValidationRecipe(_Section):
     samples: Annotated[int, Field(ge=0)] = 4
 
 
-class TeacherRecipe(_Section):
+class TeacherRecipe(Section):
     """Refined photos as dense targets, see `tamis.training.teacher` for the folder's layout.
 
     Attributes:
@@ -168,7 +164,7 @@ class TeacherRecipe(_Section):
     task_weight: NotNegative = 0.0
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """One preprocessor training run: `L = R + lambda sum_k w_k D_k + beta D_pre`.
 
     Attributes:
@@ -191,7 +187,7 @@ class Recipe(_Section):
             qualities of the same codec, or a codec of the same kind, such as `vvc` beside `bpg`.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Name
     network: Literal["npp-dct", "npp-lite", "npp"] = "npp-dct"
     init: str | None = None
     deadzone: tuple[NotNegative, NotNegative] | None = None
@@ -214,7 +210,7 @@ class Recipe(_Section):
     validation: ValidationRecipe = ValidationRecipe()
     out: str
     licence: str = "Apache-2.0"
-    covers: dict[str, tuple[int, int]] = {}
+    covers: dict[str, tuple[int, int]] = Field(default_factory=dict)
 
     @field_validator("codecs")
     @classmethod
@@ -226,71 +222,22 @@ class Recipe(_Section):
 
     def fingerprint(self) -> str:
         """Hash of what the result depends on: all but where, how often and how fast it is kept."""
-        kept = self.model_dump(
-            mode="json",
-            by_alias=True,
-            exclude={"out", "checkpoint", "threads", "validation", "covers"},
-        )
-        return hashlib.sha256(yaml.safe_dump(kept).encode()).hexdigest()[:16]
+        return self.digest(without={"out", "checkpoint", "threads", "validation", "covers"})
 
 
 def load_recipe(path: str | Path) -> Recipe:
-    """Read a recipe from YAML.
+    """Read a preprocessor's recipe from YAML.
 
     Raises:
-        RecipeError: no such file, not YAML, an unknown key (the message says where and names the
-            nearest key), a missing key, or a value outside its range.
+        RecipeError: as `tamis.training.recipe_file.load`.
     """
-    path = Path(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"no recipe to read at {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise RecipeError(f"{path} is not YAML: {reason}") from error
-    return parse_recipe(document, str(path))
+    return load(path, Recipe)
 
 
 def parse_recipe(document: Any, source: str = "the recipe") -> Recipe:
-    """Validate a recipe given as nested dicts; `source` names it in errors.
+    """Validate a preprocessor's recipe given as nested dicts; `source` names it in errors.
 
     Raises:
-        RecipeError: as `load_recipe`.
+        RecipeError: as `tamis.training.recipe_file.parse`.
     """
-    if not isinstance(document, dict):
-        raise RecipeError(f"{source} holds no keys; a recipe is a mapping")
-    try:
-        return Recipe.model_validate(document)
-    except ValidationError as error:
-        raise RecipeError(_one_line(error, source)) from error
-
-
-def _one_line(error: ValidationError, source: str) -> str:
-    # An unknown key is the cause more often than the "field required" it brings along.
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}"
-    *parents, key = first["loc"]
-    known = _known_keys(Recipe, parents)
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    place = f" in {'.'.join(str(part) for part in parents)}" if parents else ""
-    return f"{source}: unknown key '{key}'{place}; {hint}known: {', '.join(sorted(known))}"
-
-
-def _known_keys(model: type[BaseModel], location: list[int | str]) -> list[str]:
-    """Keys of the section at `location`, walking from `model` by field names and list indices."""
-    for part in location:
-        if isinstance(part, str):
-            field = next(f for n, f in model.model_fields.items() if part in (n, f.alias))
-            model = _section_of(field.annotation) or model
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    found = (_section_of(part) for part in typing.get_args(annotation))
-    return next((section for section in found if section), None)
+    return parse(document, Recipe, source)

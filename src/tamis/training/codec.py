@@ -1,0 +1,184 @@
+"""Trains a learned codec for one rate after another from a recipe; see `train_codec`."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from rich.console import Console
+
+from tamis.errors import RecipeError
+from tamis.learned.models import LearnedModel, create_model
+from tamis.tasks.pixels import to_tensor
+from tamis.training.checkpoint import SaveState, read_state
+from tamis.training.codec_init import take_weights
+from tamis.training.codec_monitor import (
+    STEPS,
+    VALIDATION,
+    CodecValidation,
+    MeanLog,
+    StepValues,
+)
+from tamis.training.codec_objective import CodecObjective, Cost
+from tamis.training.codec_recipe import CodecRecipe, Rung, load_codec_recipe
+from tamis.training.fitting import (
+    adam,
+    expand,
+    fit,
+    open_folder,
+    use_threads,
+    write_recipe,
+)
+from tamis.training.photos import Photos
+
+MEDIANS_EVERY = 100
+"""Steps between updates of the medians, which follow from the densities (Ballé 2018 trains them
+by a loss of their own; bisection finds them exactly)."""
+
+_console = Console(stderr=True, highlight=False)
+
+
+class Crops:
+    """The crops of steps `start` to `recipe.steps`, in order; its length counts from step 0."""
+
+    def __init__(self, recipe: CodecRecipe, photos: Photos, start: int) -> None:
+        self.recipe = recipe
+        self.photos = photos
+        self.start = start
+
+    def __len__(self) -> int:
+        return self.recipe.steps
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        for step in range(self.start, self.recipe.steps):
+            yield to_tensor(self.photos.batch(step, self.recipe.batch))
+
+
+class CodecTraining(L.LightningModule):
+    """The model, its loss and its optimiser.
+
+    Attributes:
+        model: what is trained.
+        values: what the last step leaves to log.
+    """
+
+    def __init__(self, rung: Rung, model: LearnedModel, objective: CodecObjective) -> None:
+        super().__init__()
+        self.rung = rung
+        self.recipe = rung.recipe
+        self.model = model
+        self.objective = objective
+        self.values = StepValues(0, 0, 0, 0)
+        self._cost: Cost | None = None
+
+    def training_step(self, x: torch.Tensor, index: int) -> torch.Tensor:
+        """The loss of one batch of crops, `(N, 3, H, W)`."""
+        # The noise of a step is its own, wherever a run was interrupted.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        cost = self.objective(self.model(x), x)
+        self._cost = Cost(*(value.detach() for value in cost))
+        return cost.loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients together, and look at it: it tells of every overflow."""
+        clip = self.recipe.optimiser.clip
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
+        if not math.isfinite(norm):
+            raise RecipeError(
+                f"the loss or its gradient is not finite at step {self.global_step}; "
+                "lower optimiser.learning_rate"
+            )
+        assert self._cost is not None
+        loss, bpp, mse = (float(value) for value in self._cost)
+        self.values = StepValues(loss, bpp, mse, norm)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let the medians follow the densities."""
+        if self.global_step % MEDIANS_EVERY == 0 or self.global_step == self.recipe.steps:
+            self.model.latents.density.update_medians()
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Adam with the recipe's schedule."""
+        return adam(self.model.parameters(), self.recipe.optimiser, self.recipe.steps)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the state is a state of."""
+        checkpoint["recipe"] = self.rung.fingerprint()
+
+
+def train_codec(
+    recipe: CodecRecipe | str | Path, out: str | Path | None = None, resume: bool = True
+) -> list[Path]:
+    """Train the model of `recipe` for every lambda of its ladder; returns the runs' folders.
+
+    The folder holds `recipe.yaml` and, for every lambda, a folder `lambda-<value>` with
+    `steps.csv`, `validation.csv`, TensorBoard events if that is installed, and `state.ckpt`. What
+    was killed continues from its last state: same crops, same noise, same number of steps; what
+    is finished is left as it is, so a ladder may grow.
+
+    Args:
+        recipe: a recipe or the path of its YAML.
+        out: the folder; by default the recipe's.
+        resume: continue what the folder holds; otherwise start over.
+
+    Raises:
+        RecipeError: the recipe does not validate, the folder holds a run of another recipe, or the
+            loss is not finite.
+        TamisError: a photo that is not to be had.
+    """
+    recipe = recipe if isinstance(recipe, CodecRecipe) else load_codec_recipe(recipe)
+    folder = expand(out or recipe.out)
+    use_threads(recipe.threads)
+    photos = Photos(recipe.data, recipe.seed)
+    write_recipe(folder, recipe)
+    return [_train(rung, folder, photos, resume) for rung in recipe.rungs()]
+
+
+def _train(rung: Rung, out: Path, photos: Photos, resume: bool) -> Path:
+    """Train one rung to its end; returns its folder."""
+    recipe, folder = rung.recipe, out / rung.folder
+    state = read_state(folder, rung.fingerprint()) if resume else None
+    finished = int(state["global_step"]) if state else 0
+    open_folder(folder, resume, (STEPS, VALIDATION))
+    model = _start(rung, out, fresh=state is None)
+    objective = CodecObjective(recipe.metric, recipe.lambda_)
+    held_out = [photos.photo(name) for name in photos.held_out]
+    validation = CodecValidation(folder, recipe, objective, held_out, finished)
+    fit(
+        CodecTraining(rung, model, objective),
+        Crops(recipe, photos, finished),
+        [
+            MeanLog(folder, recipe.log_every, finished),
+            validation,
+            SaveState(folder, recipe.checkpoint, recipe.steps),
+            TQDMProgressBar(refresh_rate=recipe.log_every),
+        ],
+        folder,
+        steps=recipe.steps,
+        clip=recipe.optimiser.clip,
+        resume=bool(state),
+        accelerator=recipe.accelerator,
+    )
+    return folder
+
+
+def _start(rung: Rung, out: Path, fresh: bool) -> LearnedModel:
+    """The model with the weights that its training starts from."""
+    recipe, size = rung.recipe, rung.recipe.model
+    torch.manual_seed(recipe.seed)
+    model = create_model(size.name, size.n, size.m, size.context_channels)
+    parent = out / rung.parent.folder if rung.parent else None
+    source = parent or (expand(recipe.init) if recipe.init else None)
+    if fresh and source is not None:
+        taken = take_weights(model, source)
+        _console.print(f"{taken.tensors} of {taken.of} tensors taken from {source}", soft_wrap=True)
+    return model.to(memory_format=torch.channels_last)
