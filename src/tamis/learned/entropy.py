@@ -8,23 +8,25 @@ first, so the encoder collects what is to be coded and does it in `finish`.
 Source: Duda 2013 (arXiv 1311.2540) for ANS; Bamler 2022 (arXiv 2201.01741) for constriction.
 """
 
-from typing import Any, NamedTuple
+import zlib
 
 import numpy as np
-import numpy.typing as npt
 from constriction import stream
 
 from tamis.errors import CodecError, CorruptFileError
-from tamis.learned.tables import TOTAL, WIDTHS, ChannelTables, GaussianTables, Ints, Weights
-
-Longs = npt.NDArray[np.int64]
-Integers = npt.NDArray[np.integer]
-
-BLOCK = 2**15
-"""Symbols whose tables are laid out at once: bounds the memory that large images take."""
-
-_ROWS = stream.model.Categorical(perfect=False)
-_SIZES = stream.model.Uniform()
+from tamis.learned.frequencies import TOTAL, Ints
+from tamis.learned.runs import (
+    Integers,
+    Longs,
+    Plan,
+    Run,
+    bits_run,
+    blocks,
+    channel_runs,
+    table_run,
+    widened,
+)
+from tamis.learned.tables import ChannelTables, GaussianTables
 
 # What does not fit a table is sent as the length of a number, 0 to 32 bits, and its bits, in two
 # halves. Each length is half as probable as the one before.
@@ -32,12 +34,17 @@ _LENGTHS = np.array([2 ** max(23 - length, 3) for length in range(33)], np.int32
 _LENGTHS[0] += TOTAL - _LENGTHS.sum()
 _HALF = 16
 
+# Behind the last symbol come 16 bits of the CRC-32 of all values. A decoder that lost its way finds
+# other values and another end; the bytes alone do not tell, for ANS often falls into step again.
+_CHECKSUM = bits_run(np.array([16]))
+
 
 class Encoder:
     """Collects chunks of symbols; `finish` makes the bytes that a `Decoder` reads in that order."""
 
     def __init__(self) -> None:
-        self._runs: list[tuple[Ints, _Run]] = []
+        self._runs: list[tuple[Ints, Run]] = []
+        self._checksum = 0
 
     def gaussian(
         self, tables: GaussianTables, values: Integers, means: Integers, scales: Integers
@@ -51,10 +58,13 @@ class Encoder:
             scales: indices into `SCALES`.
 
         Raises:
-            CodecError: values or means outside of int32.
+            CodecError: values or means outside of int32, or arrays of different shapes.
         """
-        plan = _Plan.make(tables, means, scales)
-        distance = _int32(values).ravel()[plan.order] - plan.nearest
+        if values.shape != means.shape:
+            raise CodecError(f"latents have shape {values.shape}, but means {means.shape}")
+        self._checksum = _extended(self._checksum, values)
+        plan = Plan.make(tables, means, scales)
+        distance = widened(values).ravel()[plan.order] - plan.nearest
         coarse = distance >> plan.shifts
         zigzag = (coarse << 1) ^ (coarse >> 63)
         symbols = np.minimum(zigzag, plan.escapes)
@@ -70,8 +80,9 @@ class Encoder:
         Raises:
             CodecError: values outside of int32, or another number of channels.
         """
-        runs = _channel_runs(tables, values.shape)
-        position = _int32(values).reshape(len(runs), -1) - tables.lows[:, None]
+        runs = channel_runs(tables, values.shape)
+        self._checksum = _extended(self._checksum, values)
+        position = widened(values).reshape(len(runs), -1) - tables.lows[:, None]
         escapes = (tables.widths - 1)[:, None]
         outside = (position < 0) | (position >= escapes)
         for symbols, run in zip(np.where(outside, escapes, position), runs, strict=True):
@@ -83,26 +94,25 @@ class Encoder:
     def finish(self) -> bytes:
         """The bytes of everything appended so far."""
         coder = stream.stack.AnsCoder()
-        for symbols, run in reversed(self._runs):
-            for part in reversed(_blocks(len(symbols))):
+        for symbols, run in reversed([*self._runs, (_low_bits(self._checksum), _CHECKSUM)]):
+            for part in reversed(blocks(len(symbols))):
                 coder.encode_reverse(symbols[part], run.model, *run.parameters(part))
         # The last word is never zero, but its high bytes may be: the decoder puts them back.
         return bytes(coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0"))
 
-    def _push(self, symbols: Integers, run: "_Run") -> None:
+    def _push(self, symbols: Integers, run: Run) -> None:
         self._runs.append((symbols.astype(np.int32), run))
 
     def _push_bits(self, numbers: Longs, counts: Integers) -> None:
         """The low bits of `numbers`, as many as `counts` says."""
-        sizes = (1 << counts).astype(np.int32)
-        self._push(numbers & (sizes - 1), _Run(_SIZES, sizes))
+        self._push(numbers & ((1 << counts) - 1), bits_run(counts))
 
     def _push_escapes(self, remainders: Longs) -> None:
         if not remainders.size:
             return
         # frexp's exponent of an integer is its bit length, exactly.
         lengths = np.frexp((remainders + 1).astype(np.float64))[1] - 1
-        self._push(lengths, _Run(_model(_LENGTHS)))
+        self._push(lengths, table_run(_LENGTHS))
         for start in (0, _HALF):
             longer = lengths > start
             counts = np.minimum(lengths[longer] - start, _HALF)
@@ -123,6 +133,7 @@ class Decoder:
             raise CorruptFileError("coded symbols are damaged: they end in a zero byte")
         words = np.frombuffer(data + b"\0" * (-len(data) % 4), "<u4").astype(np.uint32)
         self._coder = stream.stack.AnsCoder(words)
+        self._checksum = 0
 
     def gaussian(self, tables: GaussianTables, means: Integers, scales: Integers) -> Ints:
         """The next chunk of latents, int32, the shape of `means`.
@@ -134,9 +145,9 @@ class Decoder:
 
         Raises:
             CorruptFileError: a value outside of int32.
-            CodecError: means outside of int32.
+            CodecError: means outside of int32, or arrays of different shapes.
         """
-        plan = _Plan.make(tables, means, scales)
+        plan = Plan.make(tables, means, scales)
         zigzag = np.empty(len(plan.order), np.int64)
         for part, run in plan.runs:
             zigzag[part] = self._pull(part.stop - part.start, run)
@@ -148,7 +159,7 @@ class Decoder:
         distance[low] += bits
         values = np.empty(means.size, np.int64)
         values[plan.order] = plan.nearest + distance
-        return _decoded(values).reshape(means.shape)
+        return self._decoded(values).reshape(means.shape)
 
     def channels(self, tables: ChannelTables, shape: tuple[int, ...]) -> Ints:
         """The next symbols, int32, of `shape` `(C, ...)`.
@@ -157,7 +168,7 @@ class Decoder:
             CorruptFileError: a value outside of int32.
             CodecError: another number of channels.
         """
-        runs = _channel_runs(tables, shape)
+        runs = channel_runs(tables, shape)
         count = int(np.prod(shape[1:], dtype=np.int64))
         symbols = np.stack([self._pull(count, run) for run in runs]).astype(np.int64)
         escaped = symbols == (tables.widths - 1)[:, None]
@@ -165,30 +176,34 @@ class Decoder:
         symbols[escaped] = np.where(
             remainders & 1, -(remainders >> 1) - 1, symbols[escaped] + (remainders >> 1)
         )
-        return _decoded(symbols + tables.lows[:, None]).reshape(shape)
+        return self._decoded(symbols + tables.lows[:, None]).reshape(shape)
 
     def finish(self) -> None:
-        """Check that nothing is left: changed bytes nearly always leave something.
+        """Check everything decoded; call it after the last symbols.
+
+        A decoder whose means or scales differ from the encoder's gets wrong values without any
+        sign of it; here it shows, but for one case in 65,536.
 
         Raises:
-            CorruptFileError: there is.
+            CorruptFileError: the values are not those that were encoded, or bytes are left.
         """
-        if not self._coder.is_empty():
-            raise CorruptFileError("coded symbols are damaged: not all of the bytes were used")
+        found = self._pull(1, _CHECKSUM)
+        if found != _low_bits(self._checksum) or not self._coder.is_empty():
+            raise CorruptFileError("coded symbols are damaged: their checksum differs")
 
-    def _pull(self, count: int, run: "_Run") -> Ints:
+    def _pull(self, count: int, run: Run) -> Ints:
         if run.numbers is None and count:
             return np.asarray(self._coder.decode(run.model, count))
-        blocks = [self._coder.decode(run.model, *run.parameters(part)) for part in _blocks(count)]
-        return np.concatenate(blocks) if blocks else np.empty(0, np.int32)
+        parts = [self._coder.decode(run.model, *run.parameters(part)) for part in blocks(count)]
+        return np.concatenate(parts) if parts else np.empty(0, np.int32)
 
     def _pull_bits(self, counts: Integers) -> Ints:
-        return self._pull(len(counts), _Run(_SIZES, (1 << counts).astype(np.int32)))
+        return self._pull(len(counts), bits_run(counts))
 
     def _pull_escapes(self, count: int) -> Longs:
         if not count:
             return np.empty(0, np.int64)
-        lengths = self._pull(count, _Run(_model(_LENGTHS))).astype(np.int64)
+        lengths = self._pull(count, table_run(_LENGTHS)).astype(np.int64)
         numbers = 1 << lengths
         for start in (0, _HALF):
             longer = np.flatnonzero(lengths > start)
@@ -196,92 +211,17 @@ class Decoder:
             numbers[longer] += self._pull_bits(counts).astype(np.int64) << start
         return numbers - 1
 
-
-class _Run(NamedTuple):
-    """How symbols that follow each other are coded.
-
-    Attributes:
-        model: constriction's: a family that takes parameters, or one model for all of them.
-        numbers: one for each symbol: a row of `weights`, or the size of a uniform distribution.
-        weights: tables, `(rows, width)`.
-    """
-
-    model: Any
-    numbers: Integers | None = None
-    weights: Weights | None = None
-
-    def parameters(self, part: slice) -> tuple[npt.NDArray[Any], ...]:
-        """What the family takes for the symbols of `part`."""
-        if self.numbers is None:
-            return ()
-        numbers = self.numbers[part]
-        return (numbers,) if self.weights is None else (self.weights.take(numbers, 0),)
+    def _decoded(self, values: Longs) -> Ints:
+        narrow = values.astype(np.int32)
+        if (narrow != values).any():
+            raise CorruptFileError("coded symbols are damaged: a latent does not fit 32 bits")
+        self._checksum = _extended(self._checksum, narrow)
+        return narrow
 
 
-class _Plan(NamedTuple):
-    """Order and tables of a chunk: sorted by table, so that equal widths are coded together.
-
-    Attributes:
-        order: position in the chunk of each symbol in the stream.
-        nearest: integer next to the mean, in the order of the stream, as all that follows.
-        shifts: bits that are sent as they are.
-        escapes: symbol that stands for what does not fit.
-        runs: for each width of tables, which symbols use it, and how.
-    """
-
-    order: npt.NDArray[np.intp]
-    nearest: Longs
-    shifts: Ints
-    escapes: Longs
-    runs: list[tuple[slice, _Run]]
-
-    @classmethod
-    def make(cls, tables: GaussianTables, means: Integers, scales: Integers) -> "_Plan":
-        if means.shape != scales.shape:
-            raise CodecError(f"means have shape {means.shape}, but scales {scales.shape}")
-        shifted = _int32(means).ravel() + 8
-        scales = scales.ravel()
-        rows = tables.rows.take(scales.astype(np.int64) * 16 + (shifted & 15))
-        # numpy's stable sort of 16-bit numbers is a radix sort.
-        order = np.argsort(rows.astype(np.uint16), kind="stable")
-        rows = rows[order]
-        ends = np.searchsorted(rows, tables.starts).tolist()
-        runs = [
-            (slice(start, end), _Run(_ROWS, rows[start:end] - first, weights))
-            for start, end, first, weights in zip(
-                ends, ends[1:], tables.starts, tables.weights, strict=False
-            )
-            if end > start
-        ]
-        escapes = np.repeat(np.array(WIDTHS) - 1, np.diff(ends))
-        return cls(order, (shifted >> 4)[order], tables.shifts.take(scales[order]), escapes, runs)
+def _extended(checksum: int, values: Integers) -> int:
+    return zlib.crc32(values.astype("<i4").tobytes(), checksum)
 
 
-def _channel_runs(tables: ChannelTables, shape: tuple[int, ...]) -> list[_Run]:
-    if not shape or shape[0] != len(tables.widths):
-        raise CodecError(f"symbols have shape {shape}; expected {len(tables.widths)} channels")
-    return [_Run(_model(table)) for table in np.split(tables.frequencies, tables.starts[1:])]
-
-
-def _model(frequencies: Ints) -> Any:
-    return stream.model.Categorical((frequencies - 1).astype(np.float32), perfect=False)
-
-
-def _blocks(count: int) -> list[slice]:
-    return [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
-
-
-def _int32(values: Integers) -> Longs:
-    """`values` with room to calculate."""
-    if values.dtype != np.int32 and values.size:
-        low, high = int(values.min()), int(values.max())
-        if low < -(2**31) or high >= 2**31:
-            raise CodecError(f"latents and means must fit 32 bits; these are {low} to {high}")
-    return values.astype(np.int64)
-
-
-def _decoded(values: Longs) -> Ints:
-    narrow = values.astype(np.int32)
-    if (narrow != values).any():
-        raise CorruptFileError("coded symbols are damaged: a latent does not fit 32 bits")
-    return narrow
+def _low_bits(checksum: int) -> Ints:
+    return np.array([checksum & 0xFFFF], np.int32)

@@ -16,19 +16,13 @@ import torch
 
 from tamis.errors import CorruptFileError
 from tamis.learned.density import Density
-
-Ints = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float64]
-Weights = npt.NDArray[np.float32]
+from tamis.learned.frequencies import Floats, Ints, Weights, check, quantize, take
 
 MEAN_STEPS = 16
 """A mean is an integer in units of 1/16."""
 
 SCALES: tuple[float, ...] = tuple(0.11 * (256 / 0.11) ** (i / 63) for i in range(64))
 """What a scale index stands for: the scale table of CompressAI, logarithmic from 0.11 to 256."""
-
-TOTAL = 2**24
-"""Sum of the frequencies of a table: the fixed-point precision of constriction's coders."""
 
 WIDTHS = (8, 24, 96)
 """Widths of the Gaussian tables; each scale uses the narrowest that holds it."""
@@ -111,12 +105,12 @@ class GaussianTables:
             CorruptFileError: arrays that are missing or are no such tables.
         """
         names = [f"frequencies_{width}" for width in WIDTHS]
-        found = _take(arrays, ["rows", "shifts", *names])
+        found = take(arrays, ["rows", "shifts", *names])
         rows, shifts, *tables = found
         for width, table in zip(WIDTHS, tables, strict=True):
             if table.ndim != 2 or table.shape[1] != width:
                 raise CorruptFileError(f"Gaussian table has shape {table.shape}, not (.., {width})")
-            _check(table, np.arange(0, table.size, width))
+            check(table, np.arange(0, table.size, width))
         if rows.shape != (len(SCALES) * MEAN_STEPS,) or shifts.shape != (len(SCALES),):
             raise CorruptFileError(f"Gaussian tables are for {shifts.size} scales, not 64")
         if rows.min() < 0 or rows.max() >= min(sum(map(len, tables)), 2**16):
@@ -175,7 +169,7 @@ class ChannelTables:
         Raises:
             CorruptFileError: arrays that are missing or are no such tables.
         """
-        tables = cls(*_take(arrays, ["lows", "widths", "frequencies"]))
+        tables = cls(*take(arrays, ["lows", "widths", "frequencies"]))
         widths = tables.widths
         if widths.ndim != 1 or not widths.size or tables.lows.shape != widths.shape:
             raise CorruptFileError("channel tables have no channels, or other ones than widths")
@@ -183,7 +177,7 @@ class ChannelTables:
             raise CorruptFileError("channel tables are not as wide as their widths say")
         if np.abs(tables.lows.astype(np.int64)).max() > 2**16:
             raise CorruptFileError("a channel table starts farther out than 65536")
-        _check(tables.frequencies, tables.starts)
+        check(tables.frequencies, tables.starts)
         return tables
 
 
@@ -229,30 +223,3 @@ def _channel(mass: Floats) -> tuple[int, Ints]:
     high = len(mass) - int(np.searchsorted(above, CHANNEL_TAIL))
     low = min(low, len(mass) - 1)
     return low, quantize(np.append(mass[low : max(high, low + 1)], 0))
-
-
-def quantize(mass: Floats) -> Ints:
-    """Integer frequencies, at least 1, that sum to `TOTAL`.
-
-    Args:
-        mass: probabilities; what they lack to 1 is that of the last symbol, the escape.
-    """
-    mass = mass.copy()
-    mass[-1] += max(0.0, 1 - mass.sum())
-    frequencies = 1 + np.floor(mass / mass.sum() * (TOTAL - len(mass))).astype(np.int64)
-    frequencies[frequencies.argmax()] += TOTAL - frequencies.sum()
-    return np.asarray(frequencies, np.int32)
-
-
-def _take(arrays: Mapping[str, npt.NDArray[np.integer]], names: list[str]) -> list[Ints]:
-    if missing := [name for name in names if name not in arrays]:
-        raise CorruptFileError(f"frequency tables lack {', '.join(missing)}")
-    return [np.ascontiguousarray(arrays[name], np.int32) for name in names]
-
-
-def _check(frequencies: Ints, starts: npt.NDArray[np.int64]) -> None:
-    if not frequencies.size:
-        raise CorruptFileError("a frequency table is empty")
-    sums = np.add.reduceat(frequencies.ravel().astype(np.int64), starts)
-    if frequencies.min() < 1 or (sums != TOTAL).any():
-        raise CorruptFileError(f"frequencies must be positive and sum to {TOTAL} in every table")
