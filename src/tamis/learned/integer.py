@@ -50,6 +50,7 @@ class IntegerEntropy:
         channels: channels of y.
         context_channels: how many of them are coded with context; 0 is a model without.
         means: whether the model without context predicts means, and y is rounded around them.
+        medians: of z, in 1/16, `(N,)`.
         slope: positions with equal `column + slope * row` are decoded together.
     """
 
@@ -60,8 +61,8 @@ class IntegerEntropy:
             CorruptFileError: something is missing, does not fit, or cannot be proven exact.
         """
         self._tensors = {name: np.asarray(value) for name, value in tensors.items()}
-        self._medians = self._vector("medians")
-        self._z_limit = self._vector("z_limit", len(self._medians))
+        self.medians = self._vector("medians")
+        self._z_limit = self._vector("z_limit", len(self.medians))
         self.channels = int(self._vector("channels", 1)[0])
         # Every scale that the networks can give has its index in a table: one look-up.
         thresholds = self._vector("thresholds", 63)
@@ -101,7 +102,7 @@ class IntegerEntropy:
             `(B, H, W, C)` float32 integers.
         """
         limit = self._z_limit
-        values = np.clip(z.astype(np.int64) * Z_STEPS + self._medians, -limit, limit)
+        values = np.clip(z.astype(np.int64) * Z_STEPS + self.medians, -limit, limit)
         x: Array = values.astype(np.float32)
         for layer in self._hyper:
             x = layer(x)

@@ -27,7 +27,7 @@ from tamis.learned.latents import ContextLatents, HyperpriorLatents
 from tamis.learned.models import LearnedModel
 from tamis.learned.tables import MEAN_STEPS, SCALES
 
-ACTIVATION_LEVELS = 1023
+ACTIVATION_LEVELS = 511
 """Steps between zero and the largest activation of a channel."""
 
 MARGIN = 1.25
@@ -39,7 +39,7 @@ BIAS_LIMIT = 2**34
 
 # Where float32 accumulators would leave the weights fewer steps than this (root mean square of a
 # column, median over columns), a layer gets wider ones, which float64 carries.
-LEAST_WEIGHT_STEPS = 24
+LEAST_WEIGHT_STEPS = 8
 WIDE_ACCUMULATOR = 2**34
 
 
