@@ -24,12 +24,14 @@ from tamis.training.codec_monitor import (
     StepValues,
 )
 from tamis.training.codec_objective import CodecObjective, Cost
+from tamis.training.codec_optimiser import optimiser
+from tamis.training.codec_precision import train_in_bfloat16
 from tamis.training.codec_recipe import CodecRecipe, Rung, load_codec_recipe
 from tamis.training.fitting import (
-    adam,
     expand,
     fit,
     open_folder,
+    scheduled,
     use_threads,
     write_recipe,
 )
@@ -107,8 +109,9 @@ class CodecTraining(L.LightningModule):
             self.model.latents.density.update_medians()
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam with the recipe's schedule."""
-        return adam(self.model.parameters(), self.recipe.optimiser, self.recipe.steps)
+        """The recipe's optimiser with its schedule."""
+        settings = self.recipe.optimiser
+        return scheduled(optimiser(self.model, settings), settings, self.recipe.steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the state is a state of."""
@@ -181,4 +184,7 @@ def _start(rung: Rung, out: Path, fresh: bool) -> LearnedModel:
     if fresh and source is not None:
         taken = take_weights(model, source)
         _console.print(f"{taken.tensors} of {taken.of} tensors taken from {source}", soft_wrap=True)
+    if recipe.precision == "bf16":
+        for transform in (model.analysis, model.synthesis):
+            train_in_bfloat16(transform)
     return model.to(memory_format=torch.channels_last)

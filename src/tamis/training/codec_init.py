@@ -12,8 +12,8 @@ from tamis.errors import RecipeError
 from tamis.learned.models import LearnedModel
 from tamis.training.checkpoint import STATE, load_tensors
 
-PREFIX = "model."
-"""What stands before the names of the model's tensors in a state of `tamis train codec`."""
+PREFIXES = ("model.", "weights.")
+"""What stands before the names of a model's tensors in a state, and in a model directory."""
 
 
 class Taken(NamedTuple):
@@ -70,8 +70,10 @@ def _read(source: Path) -> dict[str, torch.Tensor]:
     else:
         state = load_tensors(source)
         named = state.get("state_dict", state.get("model", state))
-    return {
-        name.removeprefix(PREFIX): value
-        for name, value in named.items()
-        if isinstance(value, torch.Tensor)
-    }
+    return {_plain(name): value for name, value in named.items() if isinstance(value, torch.Tensor)}
+
+
+def _plain(name: str) -> str:
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name

@@ -1,4 +1,4 @@
-"""One way to run Lightning for every kind of training here: Adam, a schedule, logs, resume."""
+"""One way to run Lightning for every kind of training here: schedule, logs, resume."""
 
 import logging
 import math
@@ -52,10 +52,10 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(min(threads, torch.get_num_threads()))
 
 
-def adam(
-    parameters: Iterable[torch.nn.Parameter], settings: OptimiserRecipe, steps: int
+def scheduled(
+    optimiser: torch.optim.Optimizer, settings: OptimiserRecipe, steps: int
 ) -> OptimizerLRSchedulerConfig:
-    """Adam with the recipe's schedule over `steps`, stepped every batch."""
+    """`optimiser` with the recipe's schedule over `steps`, stepped every batch."""
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / (settings.warm_up + 1))
@@ -63,7 +63,6 @@ def adam(
             return warm
         return warm * (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
 
-    optimiser = torch.optim.Adam(parameters, settings.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

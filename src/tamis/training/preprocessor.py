@@ -26,10 +26,10 @@ from tamis.training.batches import Batch, Batches
 from tamis.training.checkpoint import SaveState, read_state
 from tamis.training.ensemble import Ensemble
 from tamis.training.fitting import (
-    adam,
     expand,
     fit,
     open_folder,
+    scheduled,
     use_threads,
     write_recipe,
 )
@@ -74,7 +74,9 @@ class PreprocessorTraining(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam with the recipe's schedule."""
-        return adam(self.network.parameters(), self.recipe.optimiser, self.recipe.steps)
+        settings = self.recipe.optimiser
+        adam = torch.optim.Adam(self.network.parameters(), settings.learning_rate)
+        return scheduled(adam, settings, self.recipe.steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of."""
