@@ -1,0 +1,1 @@
+"""What is left in the latents of a learned codec: correlation, information, statistics."""
