@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 train = typer.Typer(help="Train what stands in front of the encoder.", no_args_is_help=True)
 app.add_typer(train, name="train")
+analyze = typer.Typer(help="See what is left in a learned codec's latents.", no_args_is_help=True)
+app.add_typer(analyze, name="analyze")
 
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
@@ -35,6 +37,13 @@ _err = Console(stderr=True, highlight=False)
 Sources = Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", show_default=False)]
 Workers = Annotated[int | None, typer.Option(help="Threads.", show_default="one a core")]
+Patches = Annotated[int, typer.Option(help="Random patches of the photos.")]
+PatchSize = Annotated[int, typer.Option(help="Their side in pixels, a multiple of 64.")]
+Small = Annotated[
+    Literal["reflect", "resize"], typer.Option(help="What is done with smaller photos.")
+]
+Seed = Annotated[int, typer.Option(help="Another seed, other patches.")]
+Processes = Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Redo files that are there already.")]
 
 
@@ -214,6 +223,81 @@ def proxy(
     from tamis.bench.proxy_report import report
 
     report(photos, codecs=_split(codecs), console=_out)
+
+
+@analyze.command("correlation")
+def analyze_correlation(
+    photos: Sources,
+    model: Annotated[
+        str, typer.Option(help="A shipped model, such as joint-2, or a model directory.")
+    ],
+    out: Out,
+    patches: Patches = 5000,
+    pairs: Annotated[int, typer.Option(help="Adjacent pairs in each patch.")] = 200,
+    size: PatchSize = 512,
+    small: Small = "reflect",
+    seed: Seed = 0,
+    workers: Processes = None,
+) -> None:
+    """Measure correlation in the latent, before and after prediction; go on where it stopped."""
+    from tamis.analysis.correlation import analyze_correlation as run
+    from tamis.analysis.report import REPORT, sentences
+    from tamis.data import list_photos
+
+    files = [photo for path in photos for photo in list_photos(path)]
+    with _progress("analyzing") as progress:
+        result = run(
+            model,
+            files,
+            out,
+            patches=patches,
+            pairs=pairs,
+            size=size,
+            small=small,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+    table = Table("finding", "channels", "verdict", "evidence")
+    for finding in result.findings:
+        table.add_row(finding.claim, finding.channels, finding.verdict, finding.evidence)
+    _out.print(table)
+    for sentence in sentences(result):
+        _out.print(sentence, soft_wrap=True, markup=False)
+    _out.print(f"report: {out / REPORT}", soft_wrap=True, markup=False)
+
+
+@analyze.command("features")
+def analyze_features(
+    photos: Sources,
+    model: Annotated[list[str], typer.Option(help="Shipped models or directories; repeat or a,b.")],
+    out: Out,
+    patches: Patches = 1000,
+    size: PatchSize = 512,
+    small: Small = "reflect",
+    seed: Seed = 0,
+    workers: Processes = None,
+) -> None:
+    """Compare how much the features of several models say, and how often they say nothing."""
+    from tamis.analysis.features import analyze_features as run
+    from tamis.data import list_photos
+
+    with _progress("analyzing") as progress:
+        found = run(
+            [name for names in model for name in _split(names)],
+            [photo for path in photos for photo in list_photos(path)],
+            out,
+            patches=patches,
+            size=size,
+            small=small,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+    table = Table(*found.columns)
+    for row in found.iter_rows():
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v or "") for v in row))
+    _out.print(table)
 
 
 @app.command()
