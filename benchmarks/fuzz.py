@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from skimage import data
 
-from tamis.codecs import Codec, get_codec, list_codecs
+from tamis.codecs import Codec, get_codec
+from tamis.codecs.registry import CODECS
 from tamis.errors import TamisError
 
 GOOD = ("decoded", "refused")
@@ -214,7 +215,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--files", type=int, default=20_000, help="mutated files in all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--codecs", default=",".join(list_codecs()))
+    parser.add_argument("--codecs", default=",".join(CODECS))
     parser.add_argument("--keep", type=Path, help="folder for the files that went wrong")
     arguments = parser.parse_args()
     names = arguments.codecs.split(",")

@@ -30,6 +30,8 @@ train = typer.Typer(help="Train what stands in front of the encoder.", no_args_i
 app.add_typer(train, name="train")
 analyze = typer.Typer(help="See what is left in a learned codec's latents.", no_args_is_help=True)
 app.add_typer(analyze, name="analyze")
+convert = typer.Typer(help="Make codecs of other people's models.", no_args_is_help=True)
+app.add_typer(convert, name="convert")
 
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
@@ -140,6 +142,7 @@ def codecs() -> None:
 @app.command()
 def models() -> None:
     """List the networks: what they cost, under what licence, for which codecs."""
+    from tamis.learned.zoo import shipped_models
     from tamis.preprocessing.catalogue import model_rows
 
     table = Table("model", "network", "parameters", "MACs/pixel", "licence", "codecs")
@@ -148,6 +151,19 @@ def models() -> None:
         cost = (f"{row.parameters:,}", f"{row.macs_per_pixel:,.0f}")
         table.add_row(row.name, row.network, *cost, row.licence, covers or "untrained")
     _out.print(table)
+    table = Table("codec", "quality", "model", "parameters", "MACs/pixel", "lambda", "Kodak bpp")
+    for codec, quality, card in shipped_models():
+        table.add_row(
+            f"learned:{codec}",
+            str(quality),
+            f"{card.model}, n={card.n}, m={card.m}",
+            f"{card.parameters:,}",
+            f"{card.macs_per_pixel:,.0f}",
+            "" if card.lambda_ is None else f"{card.lambda_:g}",
+            "" if card.bpp is None else f"{card.bpp:.3f}",
+        )
+    if table.row_count:
+        _out.print(table)
 
 
 @train.command("preprocessor")
@@ -175,6 +191,23 @@ def train_codec(
 
     for path in run(recipe, resume=resume):
         _out.print(f"written: {path}", soft_wrap=True, markup=False)
+
+
+@convert.command("compressai")
+def convert_compressai(
+    checkpoint: Annotated[Path, typer.Argument(help="Its weights.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="CompressAI's name of the model.")],
+    out: Annotated[Path, typer.Argument(help="Directory to write.", show_default=False)],
+    calibrate: Annotated[
+        Path, typer.Option(help="Photos that set the integer ranges.", show_default=False)
+    ],
+) -> None:
+    """Make a codec of a CompressAI checkpoint, used as `learned:./DIRECTORY`."""
+    from tamis.data import list_photos
+    from tamis.learned.conversion import convert as run
+
+    card = run(checkpoint, name, out, list_photos(calibrate))
+    _out.print(f"written: {out}, fingerprint {card.fingerprint[:16]}", soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image as PillowImage
 
 from tamis.codecs import Codec, Image, decode, get_codec
-from tamis.codecs.registry import CODECS
+from tamis.codecs.registry import suffixes
 from tamis.data.folders import list_photos, load_photo
 from tamis.errors import CodecError, LimitError, TamisError
 from tamis.mirror import (
@@ -96,14 +96,14 @@ def _list_compressed(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise TamisError(f"{path} does not exist")
-    suffixes = {cls.suffix for cls in CODECS.values()}
+    known = suffixes()
     found = sorted(
         file
         for file in path.rglob("*")
-        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+        if file.suffix.lower() in known and not file.name.startswith(".") and file.is_file()
     )
     if not found:
-        raise TamisError(f"no compressed files in {path}; known: {' '.join(sorted(suffixes))}")
+        raise TamisError(f"no compressed files in {path}; known: {' '.join(sorted(known))}")
     return found
 
 

@@ -17,7 +17,7 @@ FAST = {"vvc": "vvc:preset=faster", "bpg": "bpg:preset=fast", "avif": "avif:spee
 SIZES = [(1, 1), (1, 7), (17, 31), (33, 64)]
 
 
-@pytest.fixture(params=list_codecs())
+@pytest.fixture(params=list(CODECS))
 def codec(request: pytest.FixtureRequest) -> Codec:
     return get_codec(FAST.get(request.param, request.param))
 
@@ -38,7 +38,7 @@ def psnr(a: Image, b: Image) -> float:
 
 
 def test_every_codec_works_in_this_environment() -> None:
-    assert list_codecs() == list(CODECS)
+    assert list_codecs()[: len(CODECS)] == list(CODECS)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -145,7 +145,7 @@ def test_a_side_over_the_limit_is_refused_with_the_limit(codec: Codec) -> None:
         codec.encode(np.zeros((1, codec.max_side + 1, 3), np.uint8))
 
 
-@pytest.mark.parametrize("name", sorted(set(list_codecs()) - {"bpg", "jxl"}))
+@pytest.mark.parametrize("name", sorted(set(CODECS) - {"bpg", "jxl"}))
 def test_ffmpeg_shows_the_same_picture(name: str, crop: Image, tmp_path: Path) -> None:
     """FFmpeg has decoders of its own for these; its chroma interpolation may differ from ours."""
     codec = get_codec(FAST.get(name, name))

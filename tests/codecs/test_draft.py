@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from tamis.codecs import Codec, Image, bpp, get_codec, list_codecs
+from tamis.codecs import Codec, Image, bpp, get_codec
 from tamis.codecs.bpg import Bpg
 from tamis.codecs.jpeg import Jpeg
+from tamis.codecs.registry import CODECS
 
-SPECS = [*list_codecs(), "jpeg:subsampling=444", "bpg:chroma=444", "bpg:preset=fast"]
+SPECS = [*CODECS, "jpeg:subsampling=444", "bpg:chroma=444", "bpg:preset=fast"]
 
 
 @pytest.fixture(params=SPECS)

@@ -10,7 +10,7 @@ from tamis.codecs import decode, get_codec, list_codecs, sniff
 from tamis.codecs.heic import Hevc
 from tamis.codecs.jpeg import Jpeg
 from tamis.codecs.jxl import Jxl
-from tamis.codecs.registry import CODECS, describe
+from tamis.codecs.registry import CODECS, describe, suffixes
 from tamis.codecs.vvc import Vvc
 from tamis.errors import (
     CorruptFileError,
@@ -25,7 +25,7 @@ PICTURE = np.zeros((16, 16, 3), np.uint8)
 
 def test_the_order_is_that_of_the_table() -> None:
     assert list(CODECS) == ["jpeg", "bpg", "hevc", "vvc", "avif", "webp", "jxl"]
-    assert [row.name for row in describe()] == list(CODECS)
+    assert [row.name for row in describe()][: len(CODECS)] == list(CODECS)
 
 
 def test_a_row_says_what_a_user_needs() -> None:
@@ -38,7 +38,8 @@ def test_a_row_says_what_a_user_needs() -> None:
 
 
 def test_suffixes_are_distinct() -> None:
-    assert len({row.suffix for row in describe()}) == len(CODECS)
+    assert len(suffixes()) == len(CODECS) + 1
+    assert {row.suffix for row in describe()} <= suffixes()
 
 
 def test_options_become_fields() -> None:

@@ -1,7 +1,12 @@
-"""Codecs by name, with options, and by the first bytes of a file."""
+"""Codecs by name, with options, and by the first bytes of a file.
 
+Learned codecs stand above this package; what knows them is named by its module and imported when
+one is asked for. That still imports no torch, which only their coding needs.
+"""
+
+import importlib
 from dataclasses import dataclass, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 from tamis.codecs.avif import Avif
 from tamis.codecs.base import Codec, Image
@@ -15,7 +20,10 @@ from tamis.errors import CorruptFileError, MissingPackageError, TamisError, Unkn
 from tamis.spec import Spec
 
 CODECS: dict[str, type[Codec]] = {cls.name: cls for cls in (Jpeg, Bpg, Hevc, Vvc, Avif, WebP, Jxl)}
-"""Every codec of this package; the order is the order of `tamis codecs`."""
+"""Every codec of a standard format; the order is the order of `tamis codecs`."""
+
+LEARNED = "learned"
+"""Specs of learned codecs begin with it: `learned:joint`."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,8 @@ class CodecRow:
 
 
 def describe() -> list[CodecRow]:
-    """One row for each codec, in the order of `CODECS`."""
-    return [_row(cls) for cls in CODECS.values()]
+    """One row for each codec, in the order of `CODECS`, and then for each learned codec."""
+    return [_row(cls) for cls in _classes()]
 
 
 def _row(cls: type[Codec]) -> CodecRow:
@@ -71,34 +79,57 @@ def _row(cls: type[Codec]) -> CodecRow:
 
 def list_codecs(usable: bool = True) -> list[str]:
     """Names of the codecs, by default only those whose packages are installed."""
-    return [name for name, cls in CODECS.items() if not usable or cls.missing() is None]
+    return [cls.name for cls in _classes() if not usable or cls.missing() is None]
+
+
+def suffixes() -> set[str]:
+    """The suffixes of all codecs' files, with the dot."""
+    return {cls.suffix for cls in CODECS.values()} | {cast(str, _learned().SUFFIX)}
 
 
 def get_codec(spec: str | Codec) -> Codec:
     """The codec of a spec such as `"jpeg"` or `"jpeg:subsampling=444:progressive=false"`.
 
+    The value of `learned:` is a model: the name of one, or the path of its directory, as in
+    `"learned:joint"` and `"learned:./my-model"`.
+
     Raises:
-        UnknownNameError: no codec of that name, or no option of that name.
+        UnknownNameError: no codec of that name, no such model, or no option of that name.
         MissingPackageError: its package is not installed.
         TamisError: a value outside the option's choices.
     """
     if isinstance(spec, Codec):
         return spec
     parsed = Spec.parse(spec)
+    if parsed.name == LEARNED:
+        return _make(cast(type[Codec], _learned().learned_codec(parsed.value)), parsed.options)
     if parsed.name not in CODECS:
-        raise UnknownNameError("codec", parsed.name, CODECS)
-    cls = CODECS[parsed.name]
+        raise UnknownNameError("codec", parsed.name, [*CODECS, LEARNED])
     if parsed.value is not None:
         raise TamisError(f"codec options are written key=value, not '{parsed.value}'")
+    return _make(CODECS[parsed.name], parsed.options)
+
+
+def _learned() -> Any:
+    return importlib.import_module("tamis.learned.codec")
+
+
+def _classes() -> list[type[Codec]]:
+    return [*CODECS.values(), *cast(list[type[Codec]], _learned().list_learned())]
+
+
+def _make(cls: type[Codec], options: dict[str, str]) -> Codec:
     if missing := cls.missing():
         raise MissingPackageError(f"codec {cls.name} needs a package: pip install '{missing}'")
-    return cls(**_options(cls, parsed.options))
+    return cls(**_options(cls, options))
 
 
 def _options(cls: type[Codec], texts: dict[str, str]) -> dict[str, Any]:
     settings = _settings(cls)
     options: dict[str, Any] = {}
     for key, text in texts.items():
+        if not settings:
+            raise TamisError(f"codec {cls.name} has no options, but was given '{key}'")
         if key not in settings:
             raise UnknownNameError(f"{cls.name} option", key, settings)
         choices, _ = settings[key]
@@ -131,17 +162,20 @@ def _choices(hint: Any) -> list[Any]:
 
 
 def sniff(data: bytes) -> Codec:
-    """The codec whose files begin like `data`.
+    """The codec whose files begin like `data`; for a learned codec, that of the file's model.
 
     Raises:
         CorruptFileError: no codec recognizes it.
         MissingPackageError: the codec that does is not installed.
+        TamisError: the file of a learned codec whose model is not here.
     """
-    for name, cls in CODECS.items():
+    for cls in CODECS.values():
         if cls.recognizes(data[:64]):
-            return get_codec(name)
+            return _make(cls, {})
+    if _learned().recognizes(data[:64]):
+        return _make(_learned().codec_of(data), {})
     raise CorruptFileError(
-        f"these {len(data)} bytes begin like no format known: {', '.join(CODECS)}"
+        f"these {len(data)} bytes begin like no format known: {', '.join([*CODECS, LEARNED])}"
     )
 
 

@@ -17,7 +17,8 @@ class Card(ModelCard):
         n: channels of its transforms and of z.
         m: channels of its latent y.
         context_channels: channels of y coded with context, for hybrid models.
-        lambda_: weight of the distortion in training, `lambda` on the card.
+        lambda_: weight of the distortion in training, `lambda` on the card; this and the two
+            below are None for models that were trained elsewhere.
         metric: the distortion it was trained for.
         steps: optimizer steps of its training, all stages together.
         fingerprint: SHA-256 of everything its decoder needs; streams begin with it.
@@ -27,9 +28,9 @@ class Card(ModelCard):
     n: int = Field(gt=0)
     m: int = Field(gt=0)
     context_channels: int | None = None
-    lambda_: float = Field(gt=0, alias="lambda")
-    metric: Literal["mse", "ms-ssim"]
-    steps: int = Field(ge=0)
+    lambda_: float | None = Field(gt=0, alias="lambda")
+    metric: Literal["mse", "ms-ssim"] | None
+    steps: int | None = Field(ge=0)
     fingerprint: Hash
 
     @property
