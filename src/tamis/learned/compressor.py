@@ -23,6 +23,7 @@ from tamis.learned.models import LearnedModel
 from tamis.learned.payload import Decoded, DensityPayload, HyperPayload
 from tamis.learned.quantization import quantize
 from tamis.learned.tables import ChannelTables, GaussianTables
+from tamis.learned.threads import one_blas_thread
 
 UNNAMED = bytes(8)
 """The fingerprint of a model that has not been saved."""
@@ -161,7 +162,7 @@ class Compressor:
     def _compress(self, image: Image) -> bytes:
         height, width = image.shape[:2]
         device = next(self.model.parameters()).device
-        x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
+        x = torch.from_numpy(image.astype(np.float32)).to(device).permute(2, 0, 1)[None] / 255
         latents = self.model.latents
         y = self.model.analysis(self.model.pad(x))
         if isinstance(self.payload, DensityPayload):
@@ -170,13 +171,15 @@ class Compressor:
             assert not isinstance(latents, FactorizedLatents)
             absolute = isinstance(latents, HyperpriorLatents) and not latents.means
             z = latents.hyper_analysis(y.abs() if absolute else y)
-            (payload,) = self.payload.encode(_channels_last(z), _channels_last(y))
+            with one_blas_thread():
+                (payload,) = self.payload.encode(_channels_last(z), _channels_last(y))
         return container.pack(self.fingerprint, height, width, payload)
 
     @torch.inference_mode()
     def _synthesize(self, decoded: Decoded, height: int, width: int) -> Image:
         device = next(self.model.parameters()).device
-        y_hat = torch.from_numpy(decoded.y_hat).to(device).permute(0, 3, 1, 2).contiguous()
+        # Channels last in memory, which the convolutions keep and are faster with.
+        y_hat = torch.from_numpy(decoded.y_hat).to(device).permute(0, 3, 1, 2)
         x = self.model.synthesis(y_hat)[0, :, :height, :width]
         # A damaged stream may hold latents for which the synthesis overflows.
         x = torch.nan_to_num(x, nan=0.0).clamp(0, 1)
@@ -201,7 +204,8 @@ class Compressor:
         for size, members in groups.items():
             for start in range(0, len(members), BATCH):
                 part = members[start : start + BATCH]
-                batch = self.payload.decode([packed[i].payload for i in part], *size)
+                with one_blas_thread():
+                    batch = self.payload.decode([packed[i].payload for i in part], *size)
                 for row, i in enumerate(part):
                     one = slice(row, row + 1)
                     z = None if batch.z is None else batch.z[one]

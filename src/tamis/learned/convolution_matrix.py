@@ -68,7 +68,7 @@ def _transposed(module: nn.ConvTranspose2d) -> ConvolutionMatrix:
     """The output at `2 * i + phase` sees input `i + d` through kernel row `phase + pad - 2 * d`."""
     kernel = _numpy(module.weight)
     inputs, outputs, size = kernel.shape[:3]
-    stride, padding = module.stride[0], module.padding[0]
+    stride, padding = module.stride[0], int(module.padding[0])
     steps = range((padding - size) // stride + 1, (stride - 1 + padding) // stride + 1)
     taps = np.zeros((len(steps), len(steps), inputs, stride, stride, outputs))
     # Pairs of phase and distance for which the kernel has a row (or column).

@@ -127,8 +127,9 @@ class IntegerEntropy:
         """
         for layer in self._window:
             features = layer(features)
-        rows = features.reshape(-1, features.shape[-1]).astype(self._first.dtype, copy=False)
-        return rows @ self._first.weight[: rows.shape[1]]
+        rows: Array = features.reshape(-1, features.shape[-1])
+        products: Array = rows.astype(self._first.dtype, copy=False) @ self._free_weight
+        return products
 
     def context_input(self, y: Array) -> Array:
         """y_hat as the context sees it: clamped to the stored range, `(..., context_channels)`."""
@@ -142,7 +143,7 @@ class IntegerEntropy:
             bit_consuming: rows of `bit_consuming`, `(P, J)`.
         """
         context = self.context.requantize(columns @ self.context.weight)
-        x = context.astype(self._first.dtype, copy=False) @ self._context_weight
+        x: Array = context.astype(self._first.dtype, copy=False) @ self._context_weight
         x += bit_consuming
         x = self._first.requantize(x)
         for layer in self._rest:
@@ -173,7 +174,7 @@ class IntegerEntropy:
             )
         self._check_outputs(chain[-1], self.context_channels)
         self._first, self._rest = chain[0], chain[1:]
-        self._context_weight = self._first.weight[len(free.low) :]
+        self._free_weight, self._context_weight = np.split(self._first.weight, [len(free.low)])
         if bool(self._zero_mean) != (self.context_channels < self.channels):
             raise CorruptFileError("the integer model has no scales for the zero-mean channels")
 

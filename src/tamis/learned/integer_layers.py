@@ -8,7 +8,7 @@ of threads. Source: Ballé et al. 2019 ("Integer networks for data compression w
 models"); He et al. 2022 (arXiv 2202.07513) for the requantization between layers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -153,9 +153,11 @@ class IntegerLayer:
             raise CorruptFileError(f"layer {name} takes {tensors.inputs} channels, not {len(low)}")
         bound = accumulator_bound(tensors.weight, low, high)
         _check_requantization(name, tensors, bound)
-        self.dtype = np.float32 if bound.max(initial=0) < FLOAT32_EXACT else np.float64
+        self.dtype: npt.DTypeLike = (
+            np.float32 if bound.max(initial=0) < FLOAT32_EXACT else np.float64
+        )
         _check_matrix_product()
-        self.weight = np.ascontiguousarray(tensors.weight, self.dtype)
+        self.weight: Array = np.ascontiguousarray(tensors.weight, self.dtype)
         self.low, self.high = _per_channel(tensors)
         # Powers of two are exact: what follows is the integer multiplication and shift.
         unit = np.exp2(-tensors.shift.astype(np.float64))
@@ -178,28 +180,31 @@ class IntegerLayer:
         np.floor(values, out=values)
         np.maximum(values, self._clamp[0], out=values)
         np.minimum(values, self._clamp[1], out=values)
-        return values.astype(np.float32)
+        outputs: Array = values.astype(np.float32)
+        return outputs
 
     def __call__(self, x: Array) -> Array:
         """`(B, H, W, inputs)` to `(B, factor * H, factor * W, outputs)`, float32 integers."""
         batch, height, width, _ = x.shape
-        outputs = np.empty((batch * height * width, self.weight.shape[1]), np.float32)
+        outputs: Array = np.empty((batch * height * width, self.weight.shape[1]), np.float32)
         for part, columns in self.windows(x):
             outputs[part] = self.requantize(columns @ self.weight)
         factor = int(self.tensors.factor[0])
         outputs = outputs.reshape(batch, height, width, factor, factor, -1)
-        return outputs.swapaxes(2, 3).reshape(batch, factor * height, factor * width, -1)
+        outputs = outputs.swapaxes(2, 3)
+        return outputs.reshape(batch, factor * height, factor * width, -1)
 
-    def windows(self, x: Array) -> Any:
+    def windows(self, x: Array) -> Iterator[tuple[slice, Array]]:
         """Blocks of the window columns of every position of `x`, `(B, H, W, inputs)`.
 
         Yields:
             The slice of positions, in raster order, and their columns, `(P, K)`.
         """
-        grid = Grid(*x.shape[:3], self.tensors.offsets)
+        batch, height, width, channels = x.shape
+        grid = Grid(batch, height, width, self.tensors.offsets)
         positions = grid.positions.reshape(-1, 1)
-        buffer = grid.buffer(x.shape[3], self.dtype)
-        buffer[positions[:, 0]] = x.reshape(-1, x.shape[3])
+        buffer = grid.buffer(channels, self.dtype)
+        buffer[positions[:, 0]] = x.reshape(-1, channels)
         for start in range(0, len(positions), BLOCK):
             part = slice(start, start + BLOCK)
             rows = positions[part] + grid.taps

@@ -185,7 +185,7 @@ def _slope(module: nn.Module) -> float:
 def _observe(
     model: LearnedModel, modules: list[nn.Module], calibration: Iterable[torch.Tensor]
 ) -> Ranges:
-    """Ranges of the modules' outputs; of z_hat under the hyper synthesis, of y_hat under latents."""
+    """Ranges of the modules' outputs; the hyper synthesis stands for z_hat, latents for y_hat."""
     ranges: Ranges = {}
 
     def see(module: nn.Module, values: torch.Tensor) -> None:
@@ -274,7 +274,8 @@ def _weight_steps(weights: Array, bias: Array, inputs: Units, output_step: Array
         step: Array = np.maximum(bound / narrow, coarsest)
         if np.median(energy / step) >= LEAST_WEIGHT_STEPS:
             return step
-    return np.maximum(bound / (WIDE_ACCUMULATOR - growth), coarsest)
+    wide: Array = np.maximum(bound / (WIDE_ACCUMULATOR - growth), coarsest)
+    return wide
 
 
 def _numpy(values: torch.Tensor) -> Array:

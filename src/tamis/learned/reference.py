@@ -142,11 +142,13 @@ class Reference:
         factors = np.where(total < 0, layer.negative, layer.multiplier)
         half = np.left_shift(1, layer.shift - 1)
         shifted = np.right_shift(total * factors + half, layer.shift)
-        return np.clip(shifted, layer.low, layer.high)
+        clamped: Array = np.clip(shifted, layer.low, layer.high)
+        return clamped
 
     def _indices(self, raw: Array) -> Array:
         """Index of the scale: how many thresholds a raw scale has reached."""
-        return (raw[..., None] >= self.tensors["thresholds"]).sum(-1).astype(np.int32)
+        indices: Array = (raw[..., None] >= self.tensors["thresholds"]).sum(-1).astype(np.int32)
+        return indices
 
     def _fronts(self, height: int, width: int) -> Iterator[list[tuple[int, int]]]:
         """Positions in the order of the stream: by `column + slope * row`, then by row."""
