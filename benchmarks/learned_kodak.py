@@ -26,11 +26,11 @@ from learned_kodak_plain import QUALITIES, measure_plain, plan_plain
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tamis.bench.figures import MARKERS, MUTED, STRONG, save_figure
+from tamis.bench.figures import MARKERS, MUTED, STRONG, STYLE, save_figure
 from tamis.bench.metrics import PIXEL_MEASURES
 from tamis.data import list_photos
+from tamis.learned.zoo import shipped_codecs
 
-ZOO = Path(__file__).parents[1] / "src" / "tamis" / "learned" / "zoo"
 LEE = "Lee et al. 2019"
 TITLES = {
     "jpeg": "JPEG",
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    packages = arguments.packages or sorted(card.parent for card in ZOO.glob("*/card.yaml"))
+    packages = arguments.packages or [d for rates in shipped_codecs().values() for d in rates]
     plan = plan_plain(list_photos(arguments.photos), arguments.codecs)
     plain = measure_plain(plan, arguments.out)
     learned = measure_packages(packages, plan.photos, arguments.out)
@@ -143,7 +143,7 @@ def integer_table(learned: pl.DataFrame, models: Sequence[str]) -> str:
 
 def figure(points: pl.DataFrame, codecs: Sequence[str]) -> Figure:
     """PSNR and MS-SSIM over the rate: codecs in muted colours, learned models in strong ones."""
-    with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
+    with mpl.rc_context(STYLE):
         drawing = Figure(figsize=(11, 4.8), layout="constrained")
         left, right = drawing.subplots(1, 2)
     models = [name for name in points["codec"].unique(maintain_order=True) if name not in codecs]
@@ -157,7 +157,7 @@ def figure(points: pl.DataFrame, codecs: Sequence[str]) -> Figure:
                 axes.plot(own["bpp"], values, linewidth=width, markersize=4, label=label, **style)
     _finish(left, "PSNR (dB)")
     _finish(right, "MS-SSIM (dB)")
-    left.legend(frameon=False, fontsize=9)
+    left.legend(fontsize=9)
     return drawing
 
 
@@ -165,7 +165,6 @@ def _finish(axes: Axes, label: str) -> None:
     axes.set_xlim(0, 1.25)
     axes.set_xlabel("rate (bits per pixel, mean over photos)")
     axes.set_ylabel(label)
-    axes.grid(alpha=0.25)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,6 @@ def measure(compressor: Compressor, image: Image) -> Row:
 @torch.no_grad()
 def by_likelihood(model: LearnedModel, image: Image) -> tuple[float, Image]:
     """Bytes by the float model's `-log2` likelihoods, and its reconstruction."""
-    output = model.eval()(to_tensor([image]))
+    output = model.eval()(to_tensor([image]).contiguous())
     pixels = image.shape[0] * image.shape[1]
     return float(output.bpp[0]) * pixels / 8, to_images(output.x_hat)[0]

@@ -32,8 +32,8 @@ from tamis.errors import TamisError
 from tamis.learned.compressor import Compressor
 from tamis.learned.models import LearnedModel
 from tamis.learned.package import load
+from tamis.learned.zoo import shipped_codecs
 
-ZOO = Path(__file__).parents[1] / "src" / "tamis" / "learned" / "zoo"
 TARGETS = {"encode": 10, "decode": 20}
 PARTS = {
     "analysis": "g_a",
@@ -174,23 +174,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, help="a folder; else sample photos")
     parser.add_argument("--peer-python", type=Path, required=True, help="with compressai 1.2.8")
-    parser.add_argument("--joint", type=Path, default=ZOO / "joint-2", help="a package")
-    parser.add_argument("--other", type=Path, default=ZOO / "context-adaptive-2", help="a package")
+    parser.add_argument("--joint", type=Path, help="a package; else the middle rate shipped")
+    parser.add_argument("--other", type=Path, help="another; else context-adaptive")
     parser.add_argument("--count", type=int, default=4, help="photos, at even steps")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    joint, other = load(arguments.joint), load(arguments.other)
+    folders = arguments.joint or middle("joint"), arguments.other or middle("context-adaptive")
+    joint, other = map(load, folders)
     if (joint.model.n, joint.model.m) != (other.model.n, other.model.m):
         raise TamisError("both packages must have the same N and M")
     images = gather(arguments.photos, arguments.count)
     with tempfile.TemporaryDirectory() as folder:
         peer = Theirs(arguments.peer_python, Path(folder), joint.model, arguments.threads)
-        sides = {arguments.joint.name: Ours(joint), "peer": peer, arguments.other.name: Ours(other)}
+        sides = {folders[0].name: Ours(joint), "peer": peer, folders[1].name: Ours(other)}
         turns = take_turns(sides, images, arguments.rounds)
         peer.close()
     report(turns, joint.model, f"{len(images)} photos, {arguments.rounds} rounds", peer.facts)
+
+
+def middle(name: str) -> Path:
+    """The package of the middle rate among those shipped."""
+    rates = shipped_codecs().get(name, [])
+    if not rates:
+        raise TamisError(f"no {name} is shipped; name a package")
+    return rates[(len(rates) - 1) // 2]
 
 
 def gather(folder: Path | None, count: int) -> list[Image]:
