@@ -29,11 +29,20 @@ def test_held_out_photos_are_not_trained_on_and_every_other_is_seen_each_epoch()
     assert not set(seen) & set(photos.held_out)
 
 
-@pytest.mark.parametrize("cropping", ["resized", "whole", "native"])
+@pytest.mark.parametrize("cropping", ["resized", "whole", "native", "reflected"])
 @pytest.mark.parametrize("size", [(40, 90), (300, 200), (64, 64)])
 def test_crops_have_the_crop_size(cropping: str, size: tuple[int, int]) -> None:
     image = np.zeros((*size, 3), np.uint8)
     assert cut(image, cropping, DATA, np.random.default_rng(0)).shape == (64, 64, 3)
+
+
+def test_a_photo_smaller_than_the_crop_is_reflected() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 64, 3), np.uint8)
+    crop = cut(image, "reflected", DATA, np.random.default_rng(1))
+    straight = crop if np.array_equal(crop[:20], image) else crop[:, ::-1]
+    assert np.array_equal(straight[:20], image)
+    assert np.array_equal(straight[20:40], image[::-1])
+    assert np.array_equal(straight[40:60], image)
 
 
 def test_native_crops_keep_the_pixels() -> None:
@@ -55,6 +64,13 @@ def test_large_photos_are_kept_small(tmp_path: Path) -> None:
     data = DataRecipe(folders=(str(tmp_path),), held_out=1, cache_side=300)
     photos = Photos(data, 0)
     assert photos.photo(photos.training[0]).shape == (100, 300, 3)
+
+
+def test_photos_are_kept_whole_if_the_recipe_says_so(tmp_path: Path) -> None:
+    for i in range(2):
+        Image.new("RGB", (900, 300), (i, 0, 0)).save(tmp_path / f"{i}.jpg")
+    photos = Photos(DataRecipe(folders=(str(tmp_path),), held_out=1, cache_side=None), 0)
+    assert photos.photo(photos.training[0]).shape == (300, 900, 3)
 
 
 def test_too_few_photos_or_none_are_refused(tmp_path: Path) -> None:

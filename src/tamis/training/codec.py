@@ -15,6 +15,7 @@ from tamis.errors import RecipeError
 from tamis.learned.models import LearnedModel, create_model
 from tamis.tasks.pixels import to_tensor
 from tamis.training.checkpoint import SaveState, read_state
+from tamis.training.codec_export import Package
 from tamis.training.codec_init import take_weights
 from tamis.training.codec_monitor import (
     STEPS,
@@ -79,6 +80,8 @@ class CodecTraining(L.LightningModule):
 
     def training_step(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """The loss of one batch of crops, `(N, 3, H, W)`."""
+        if self.global_step % MEDIANS_EVERY == 0:
+            self.model.latents.density.update_medians()
         # The noise of a step is its own, wherever a run was interrupted.
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
         cost = self.objective(self.model(x), x)
@@ -103,11 +106,6 @@ class CodecTraining(L.LightningModule):
         loss, bpp, mse = (float(value) for value in self._cost)
         self.values = StepValues(loss, bpp, mse, norm)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Let the medians follow the densities."""
-        if self.global_step % MEDIANS_EVERY == 0 or self.global_step == self.recipe.steps:
-            self.model.latents.density.update_medians()
-
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The recipe's optimiser with its schedule."""
         settings = self.recipe.optimiser
@@ -121,12 +119,13 @@ class CodecTraining(L.LightningModule):
 def train_codec(
     recipe: CodecRecipe | str | Path, out: str | Path | None = None, resume: bool = True
 ) -> list[Path]:
-    """Train the model of `recipe` for every lambda of its ladder; returns the runs' folders.
+    """Train the model of `recipe` for every lambda of its ladder; returns the packages.
 
     The folder holds `recipe.yaml` and, for every lambda, a folder `lambda-<value>` with
-    `steps.csv`, `validation.csv`, TensorBoard events if that is installed, and `state.ckpt`. What
-    was killed continues from its last state: same crops, same noise, same number of steps; what
-    is finished is left as it is, so a ladder may grow.
+    `steps.csv`, `validation.csv`, TensorBoard events if that is installed, `state.ckpt`, and at the
+    end the package, a model directory `<name>-<k>`. What was killed continues from its last
+    state: same crops, same noise, same number of steps; what is finished is left as it is, so a
+    ladder may grow.
 
     Args:
         recipe: a recipe or the path of its YAML.
@@ -138,24 +137,28 @@ def train_codec(
             loss is not finite.
         TamisError: a photo that is not to be had.
     """
+    source = str(recipe) if not isinstance(recipe, CodecRecipe) else None
     recipe = recipe if isinstance(recipe, CodecRecipe) else load_codec_recipe(recipe)
     folder = expand(out or recipe.out)
     use_threads(recipe.threads)
     photos = Photos(recipe.data, recipe.seed)
     write_recipe(folder, recipe)
-    return [_train(rung, folder, photos, resume) for rung in recipe.rungs()]
+    return [_train(rung, folder, photos, resume, source) for rung in recipe.rungs()]
 
 
-def _train(rung: Rung, out: Path, photos: Photos, resume: bool) -> Path:
-    """Train one rung to its end; returns its folder."""
+def _train(rung: Rung, out: Path, photos: Photos, resume: bool, source: str | None) -> Path:
+    """Train one rung to its end; returns its package."""
     recipe, folder = rung.recipe, out / rung.folder
+    package = Package(rung, folder, photos, source)
     state = read_state(folder, rung.fingerprint()) if resume else None
     finished = int(state["global_step"]) if state else 0
+    if finished == recipe.steps and package.finished():
+        return package.directory
     open_folder(folder, resume, (STEPS, VALIDATION))
     model = _start(rung, out, fresh=state is None)
     objective = CodecObjective(recipe.metric, recipe.lambda_)
     held_out = [photos.photo(name) for name in photos.held_out]
-    validation = CodecValidation(folder, recipe, objective, held_out, finished)
+    validation = CodecValidation(folder, recipe, objective, held_out, package, finished)
     fit(
         CodecTraining(rung, model, objective),
         Crops(recipe, photos, finished),
@@ -171,7 +174,9 @@ def _train(rung: Rung, out: Path, photos: Photos, resume: bool) -> Path:
         resume=bool(state),
         accelerator=recipe.accelerator,
     )
-    return folder
+    if not package.finished():  # trained before the package had this number
+        validation.run(model, recipe.steps, streams=True)
+    return package.directory
 
 
 def _start(rung: Rung, out: Path, fresh: bool) -> LearnedModel:

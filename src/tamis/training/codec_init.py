@@ -45,9 +45,10 @@ def take_weights(model: LearnedModel, source: Path) -> Taken:
     taken = {
         name: found[name] for name in own if name in found and found[name].shape == own[name].shape
     }
-    if not taken:
+    # The three biases of the last layer fit every model.
+    if all(value.dim() < 2 for value in taken.values()):
         raise RecipeError(
-            f"init: no tensor of {source} has name and shape of one of {model.name} with "
+            f"init: no weight of {source} has name and shape of one of {model.name} with "
             f"n = {model.n} and m = {model.m}"
         )
     model.load_state_dict(taken, strict=False)

@@ -14,6 +14,7 @@ from rich.console import Console
 from tamis.codecs import Image
 from tamis.learned.models import LearnedModel
 from tamis.tasks.pixels import to_tensor
+from tamis.training.codec_export import Package
 from tamis.training.codec_objective import CodecObjective, Cost
 from tamis.training.codec_recipe import CodecRecipe
 from tamis.training.log import CsvLog
@@ -75,10 +76,16 @@ class MeanLog(L.Callback):
 class CodecValidation(L.Callback):
     """`validation.csv`: held-out photos at their own size, the mean over them.
 
-    `loss`, `bpp` and `psnr` are by the likelihoods and by the model in floating point.
+    `loss`, `bpp` and `psnr` are by the likelihoods and by the model in floating point;
+    `stream_bpp` and `stream_psnr` by real files of the package as it would be shipped.
 
-    Attributes:
-        row: the last row.
+    Args:
+        folder: the run's.
+        recipe: the run's.
+        objective: what makes up the loss.
+        photos: the held-out photos.
+        package: what is written after the last step, and before if the recipe says so.
+        finished: steps that the run has behind it.
     """
 
     def __init__(
@@ -87,33 +94,42 @@ class CodecValidation(L.Callback):
         recipe: CodecRecipe,
         objective: CodecObjective,
         photos: Sequence[Image],
+        package: Package,
         finished: int,
     ) -> None:
+        self.package = package
         self.recipe = recipe
         self.objective = objective
         self.photos = photos
         self.csv = CsvLog(folder / VALIDATION, VALIDATION_COLUMNS, finished)
         self.console = Console(stderr=True, highlight=False)
-        self.row: dict[str, float] = {}
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Validate every `recipe.validation.every` steps and after the last."""
-        step, every = trainer.global_step, self.recipe.validation.every
-        if step % every == 0 or step == self.recipe.steps:
-            self.run(module.model, step)  # type: ignore[arg-type]
+        step, often = trainer.global_step, self.recipe.validation
+        count, rest = divmod(step, often.every)
+        last = step == self.recipe.steps
+        if last or not rest:
+            streams = last or (often.streams is not None and count % often.streams == 0)
+            row = self.run(module.model, step, streams)  # type: ignore[arg-type]
+            if trainer.logger:
+                trainer.logger.log_metrics({f"held_out/{k}": v for k, v in row.items()}, step)
 
-    def run(self, model: LearnedModel, step: int) -> None:
-        """Measure `model` after `step` steps; the row is kept in `row`.
+    def run(self, model: LearnedModel, step: int, streams: bool) -> dict[str, float]:
+        """Measure `model` after `step` steps, with `streams` as a package; returns the row.
 
         A copy is measured, so that how often one looks changes nothing of what is trained.
         """
-        measured = ready(model)
-        self.row = self._by_likelihood(measured)
-        self.csv.write(step, self.row)
-        told = ", ".join(f"{name} {value:.4f}" for name, value in self.row.items())
-        self.console.print(f"lambda {self.recipe.lambda_:g}, step {step}: {told}")
+        measured = _ready(model)
+        row = self._by_likelihood(measured)
+        if streams:
+            row |= self.package.write(measured, step, row)
+        self.csv.write(step, row)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
+        self.console.print(f"lambda {self.recipe.lambda_:g}, step {step}: {told}", soft_wrap=True)
+        return row
 
     @torch.no_grad()
     def _by_likelihood(self, model: LearnedModel) -> dict[str, float]:
@@ -129,7 +145,7 @@ class CodecValidation(L.Callback):
         return {"loss": float(mean.loss), "bpp": float(mean.bpp), "psnr": float(np.mean(psnrs))}
 
 
-def ready(model: LearnedModel) -> LearnedModel:
+def _ready(model: LearnedModel) -> LearnedModel:
     """A copy of `model` for evaluation, its medians where its densities have them."""
     measured = copy.deepcopy(model).eval()
     measured.latents.density.update_medians()

@@ -2,10 +2,12 @@
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from tamis.learned.models import Output
+from tamis.training.codec_recipe import SMALLEST_MS_SSIM
 
 Metric = Literal["mse", "ms-ssim"]
 
@@ -51,8 +53,18 @@ def ms_ssim(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Multi-scale structural similarity of `(N, 3, H, W)` in [0, 1], the mean over pictures.
 
     Negative similarities of a scale, which an untrained model has, count as zero: their powers
-    are not real numbers.
+    are not real numbers. A picture too small for the fifth scale is continued by its mirror image.
     """
+    x_hat, x = _mirrored(x_hat), _mirrored(x)
     return torch.as_tensor(
         multiscale_structural_similarity_index_measure(x_hat, x, data_range=1.0, normalize="relu")
     )
+
+
+def _mirrored(x: torch.Tensor) -> torch.Tensor:
+    for axis in (2, 3):
+        length = x.shape[axis]
+        if length < SMALLEST_MS_SSIM:
+            mirror = np.pad(np.arange(length), (0, SMALLEST_MS_SSIM - length), "symmetric")
+            x = x.index_select(axis, torch.from_numpy(mirror).to(x.device))
+    return x

@@ -19,8 +19,8 @@ from tamis.training.recipe import (
 )
 from tamis.training.recipe_file import Section, load, parse
 
-SMALLEST_MS_SSIM = 161
-"""Sides that five scales with a window of 11 pixels need (Wang, Simoncelli, Bovik 2003)."""
+SMALLEST_MS_SSIM = 176
+"""Sides whose fifth scale still holds a window of 11 pixels (Wang, Simoncelli, Bovik 2003)."""
 
 
 class CodecDataRecipe(DataRecipe):
@@ -144,7 +144,7 @@ class CodecRecipe(Section):
         if twice := {value for value in lambdas if lambdas.count(value) > 1}:
             raise ValueError(f"lambda {min(twice):g} is listed twice; each is one model")
         if self.metric == "ms-ssim" and self.data.crop < SMALLEST_MS_SSIM:
-            raise ValueError(f"metric ms-ssim needs data.crop over {SMALLEST_MS_SSIM - 1}")
+            raise ValueError(f"metric ms-ssim needs data.crop of at least {SMALLEST_MS_SSIM}")
         return self
 
     def fingerprint(self) -> str:
@@ -198,6 +198,11 @@ class Rung(NamedTuple):
     def folder(self) -> str:
         """Name of the folder, which stays when the ladder grows."""
         return f"lambda-{self.recipe.lambda_:g}"
+
+    @property
+    def steps(self) -> int:
+        """Its steps and those of the rungs below it."""
+        return self.recipe.steps + (self.parent.steps if self.parent else 0)
 
     def fingerprint(self) -> str:
         """Hash of what the weights depend on, the parent's training among it."""
