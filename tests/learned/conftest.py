@@ -9,6 +9,7 @@ import torch
 from tamis.codecs import Image
 from tamis.learned import package
 from tamis.learned.card import Card
+from tamis.learned.compressor import Compressor
 from tamis.learned.models import LearnedModel, create_model
 
 
@@ -47,3 +48,28 @@ def tiny_zoo(tmp_path_factory: pytest.TempPathFactory, crops: list[Image]) -> Pa
         save(zoo / f"tiny-{k + 1}", shaken("joint", seed=k), crops)
     save(zoo / "plain-1", shaken("factorized"), crops)
     return zoo
+
+
+KINDS: dict[str, tuple[str, int | None]] = {
+    "factorized": ("factorized", None),
+    "hyperprior": ("hyperprior", None),
+    "mean-scale": ("mean-scale", None),
+    "joint": ("joint", None),
+    "context-adaptive": ("context-adaptive", None),
+    "hybrid": ("context-adaptive", 5),
+    "reduction": ("reduction", None),
+}
+
+
+@pytest.fixture(scope="session")
+def compressors(crops: list[Image]) -> dict[str, Compressor]:
+    """A compressor of every kind of model, whose entropy parameters vary from place to place."""
+    built = {}
+    for kind, (name, context_channels) in KINDS.items():
+        model = shaken(name, context_channels=context_channels)
+        for key, value in model.latents.named_parameters():
+            if key.endswith("weight"):
+                value.data *= 2
+        batches = [torch.from_numpy(crop).permute(2, 0, 1)[None] / 255 for crop in crops]
+        built[kind] = Compressor.build(model, batches, b"test" + kind.encode()[:4].ljust(4))
+    return built
