@@ -44,14 +44,18 @@ def chance_level(tally: Tally, field: str) -> Array:
     """95 % of |r| lie below this where there is no relation, for each channel, `(M,)`.
 
     Adjacent pairs are torn apart: the second value is taken from a patch of another photo. Seven
-    such shuffles give the variance of r without relation, but with all clustering; r being normal
-    then, 1.96 standard deviations are the level. NaN where all patches are of one photo.
+    such shuffles give the variance of r without relation, but with all clustering, and Student's t
+    with as many degrees of freedom gives the level. Where few photos leave fewer strangers than
+    pairs, the variance is that of as many as there are pairs. NaN where all are of one photo.
     """
-    shuffled = tally.pooled().moments[f"chance/{field}"]
-    r = shuffled.correlation()[..., 0, 1]
-    seen = shuffled.count > 0
-    mean_square = np.where(seen, r**2, 0).sum(0) / np.maximum(seen.sum(0), 1)
-    return np.asarray(np.where(seen.any(0), 1.96 * np.sqrt(mean_square), np.nan))
+    pooled = tally.pooled()
+    shuffled = pooled.moments[f"chance/{field}"]
+    pairs = sum(pooled.moments[f"pairs/{field}"].count[:, i] for i in ADJACENT)
+    # r squared times its count does not depend on the count.
+    scaled = shuffled.correlation()[..., 0, 1] ** 2 * shuffled.count / pairs
+    seen = (shuffled.count > 0).sum(0)
+    level = stats.t.ppf(0.975, np.maximum(seen, 1)) * np.sqrt(scaled.sum(0) / np.maximum(seen, 1))
+    return np.asarray(np.where(seen > 0, level, np.nan))
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ ADJACENT = [0, 1]
 def draw_pairs(
     random: np.random.Generator, side: int, where: list[Offset], count: int
 ) -> tuple[Positions, Positions]:
-    """First and second positions of `count` random pairs for each offset, with repetition.
+    """First and second positions of `count` random pairs for each offset.
+
+    No pair is drawn again before all of its offset have been.
 
     Returns:
         Indices into a latent flattened in raster order, `(offsets, count)` both.
@@ -58,8 +60,9 @@ def draw_pairs(
     firsts, seconds = [], []
     for offset in where:
         down, right = offset.step
-        rows = random.integers(0, side - down, count)
-        columns = random.integers(max(0, -right), side - max(0, right), count)
+        wide = side - abs(right)
+        rows, columns = np.divmod(_shuffled(random, (side - down) * wide, count), wide)
+        columns += max(0, -right)
         firsts.append(rows * side + columns)
         seconds.append((rows + down) * side + columns + right)
     return np.stack(firsts), np.stack(seconds)
@@ -75,7 +78,13 @@ def draw_windows(
     """
     if side <= window.above or side <= window.left + window.right:
         return None
-    rows = random.integers(window.above, side, count)
-    columns = random.integers(window.left, side - window.right, count)
+    wide = side - window.left - window.right
+    rows, columns = np.divmod(_shuffled(random, (side - window.above) * wide, count), wide)
+    rows, columns = rows + window.above, columns + window.left
     inside = [(0, 0), *window.offsets]
     return np.stack([(rows + down) * side + columns + right for down, right in inside])
+
+
+def _shuffled(random: np.random.Generator, available: int, count: int) -> Positions:
+    """`count` numbers below `available` in random order, each once before any comes twice."""
+    return np.resize(random.permutation(available), count)

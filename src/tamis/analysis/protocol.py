@@ -34,7 +34,6 @@ from tamis.errors import TamisError
 from tamis.mirror import Progress
 
 PILOT_BLOCKS = 4
-SAVE_SECONDS = 60.0
 BATCH = 2
 """Patches that go through a model at once; more need memory and save no time on a processor."""
 
@@ -160,6 +159,7 @@ def measure(
     *,
     workers: int | None = 1,
     progress: Progress = lambda done, total: None,
+    save_seconds: float = 60.0,
 ) -> Tally:
     """Tally all patches; the first axis of the result is the group of photos.
 
@@ -169,6 +169,7 @@ def measure(
         workers: processes; None is one for each core. More than one need a source that can be
             pickled.
         progress: told patches done and patches in all.
+        save_seconds: the state is saved when it is older than this, and at the end.
 
     Raises:
         TamisError: the state of another run, an unusable source or photo, or a worker that died.
@@ -188,7 +189,7 @@ def measure(
         state.tally.add(state.done % patches.groups, block)
         state.done += 1
         progress(min(patches.count, state.done * BLOCK), patches.count)
-        if state_file and (state.done == patches.blocks or monotonic() - saved > SAVE_SECONDS):
+        if state_file and (state.done == patches.blocks or monotonic() - saved > save_seconds):
             state.save(state_file, fingerprint)
             saved = monotonic()
     assert state.tally is not None
