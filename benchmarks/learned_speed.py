@@ -81,8 +81,9 @@ class Theirs:
 
     def __init__(self, python: Path, folder: Path, model: LearnedModel, threads: int) -> None:
         script = Path(__file__).with_name("learned_speed_peer.py")
+        command = [python, "-W", "ignore", script]
         self._process = subprocess.Popen(
-            [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._folder = folder
         weights = folder / "weights.npz"
@@ -212,7 +213,7 @@ def gather(folder: Path | None, count: int) -> list[Image]:
 
 def report(turns: dict[str, Turns], model: LearnedModel, what: str, facts: dict[str, Any]) -> None:
     peer = turns["peer"]
-    names = {"peer": f"mbt2018, compressai {facts['version']}"}
+    names = {"peer": f"mbt2018 (compressai {facts['version']})"}
     title = f"N = {model.n}, M = {model.m}, {what}, {torch.get_num_threads()} thread(s) each"
     columns = ["codec", "encode ms", "decode ms", "bytes", "PSNR dB"]
     table = Table(*columns, "encode ratio", "decode ratio", title=title)
@@ -222,7 +223,7 @@ def report(turns: dict[str, Turns], model: LearnedModel, what: str, facts: dict[
         ratios = [ratio(peer.encode, own.encode), ratio(peer.decode, own.decode)]
         cells = ["", ""] if own is peer else [f"{r:.1f} ({a:.1f} to {b:.1f})" for r, a, b in ratios]
         table.add_row(names.get(name, name), *times, *means, *cells)
-    console = Console(width=110)
+    console = Console(width=130)
     console.print(table)
     for name, own in turns.items():
         if own is not peer:
