@@ -129,15 +129,17 @@ def lengths_table(learned: pl.DataFrame) -> str:
 def integer_table(learned: pl.DataFrame, models: Sequence[str]) -> str:
     """What integer arithmetic costs, per package, and as BD-rate over the rates of a model."""
     costs = tables.integer_cost(learned)
+    bare = tables.without_header(learned)
     lines = []
     for model in models:
         for row in costs.filter(codec=model).iter_rows(named=True):
             name = f"{model} {row['quality']}"
-            lines.append([name, f"{row['rate']:+.2f} %", f"{row['psnr']:+.4f}", ""])
-        found = tables.compare(learned, model, model, "psnr", kind="float_")
-        text = found if isinstance(found, str) else f"{found.percent:+.2f} %"
-        lines.append([f"{model}, all", "", "", text])
-    heads = ["integer streams against float", "rate", "PSNR dB", "BD-rate"]
+            numbers = f"{row['rate']:+.2f} %", f"{row['bare']:+.2f} %", f"{row['psnr']:+.4f}"
+            lines.append([name, *numbers])
+        found = [tables.compare(rows, model, model, "psnr", "float_") for rows in (learned, bare)]
+        texts = [bd if isinstance(bd, str) else f"{bd.percent:+.2f} %" for bd in found]
+        lines.append([f"{model}, BD-rate", *texts, ""])
+    heads = ["streams against the float model", "rate", "without container", "PSNR dB"]
     return tables.markdown(heads, lines)
 
 

@@ -9,6 +9,7 @@ from tamis.bench.bd import BdRate, CurveError, bootstrap_bd_rate
 from tamis.bench.curves import Curve, axis_of, curve
 from tamis.bench.interpolation import interpolate
 from tamis.bench.metrics import PIXEL_MEASURES
+from tamis.learned.container import HEADER
 
 LEE_2019 = (
     (0.101, 27.64), (0.145, 28.80), (0.202, 29.89), (0.298, 31.28), (0.434, 32.85),
@@ -86,15 +87,24 @@ def code_lengths(learned: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def without_header(learned: pl.DataFrame) -> pl.DataFrame:
+    """The rows as if streams had no container, which the float model's likelihoods know not of."""
+    coded = pl.col("bytes") - HEADER.size
+    return learned.with_columns(bytes=coded, bpp=pl.col("bpp") * coded / pl.col("bytes"))
+
+
 def integer_cost(learned: pl.DataFrame) -> pl.DataFrame:
     """Integer streams against the float model at each (codec, quality).
 
     Returns:
-        `rate`: mean bytes of the streams over the float model's, minus one, in percent; `psnr`:
-        mean difference in dB, negative where the streams are worse.
+        `rate`: mean bytes of the streams over the float model's, minus one, in percent; `bare`:
+        the same without container; `psnr`: mean difference in dB, negative where the streams are
+        worse.
     """
+    ideal = pl.col("float_bytes").mean()
     return learned.group_by("codec", "quality", maintain_order=True).agg(
-        rate=100 * (pl.col("bytes").mean() / pl.col("float_bytes").mean() - 1),
+        rate=100 * (pl.col("bytes").mean() / ideal - 1),
+        bare=100 * ((pl.col("bytes") - HEADER.size).mean() / ideal - 1),
         psnr=(pl.col("psnr") - pl.col("float_psnr")).mean(),
     )
 

@@ -30,10 +30,11 @@ from tamis.codecs import Image
 from tamis.data import list_photos, load_photo, sample_photos
 from tamis.errors import TamisError
 from tamis.learned.compressor import Compressor
-from tamis.learned.models import LearnedModel
+from tamis.learned.models import LearnedModel, create_model
 from tamis.learned.package import load
 from tamis.learned.zoo import shipped_codecs
 
+MODELS = ("joint", "context-adaptive")
 TARGETS = {"encode": 10, "decode": 20}
 PARTS = {
     "analysis": "g_a",
@@ -177,19 +178,23 @@ def main() -> None:
     parser.add_argument("--peer-python", type=Path, required=True, help="with compressai 1.2.8")
     parser.add_argument("--joint", type=Path, help="a package; else the middle rate shipped")
     parser.add_argument("--other", type=Path, help="another; else context-adaptive")
+    parser.add_argument("--size", type=int, nargs=2, metavar=("N", "M"), help="random weights")
     parser.add_argument("--count", type=int, default=4, help="photos, at even steps")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    folders = arguments.joint or middle("joint"), arguments.other or middle("context-adaptive")
-    joint, other = map(load, folders)
+    if arguments.size:
+        joint, other = (random_codec(name, *arguments.size) for name in MODELS)
+    else:
+        joint = load(arguments.joint or middle("joint"))
+        other = load(arguments.other or middle("context-adaptive"))
     if (joint.model.n, joint.model.m) != (other.model.n, other.model.m):
         raise TamisError("both packages must have the same N and M")
     images = gather(arguments.photos, arguments.count)
     with tempfile.TemporaryDirectory() as folder:
         peer = Theirs(arguments.peer_python, Path(folder), joint.model, arguments.threads)
-        sides = {folders[0].name: Ours(joint), "peer": peer, folders[1].name: Ours(other)}
+        sides = {joint.model.name: Ours(joint), "peer": peer, other.model.name: Ours(other)}
         turns = take_turns(sides, images, arguments.rounds)
         peer.close()
     report(turns, joint.model, f"{len(images)} photos, {arguments.rounds} rounds", peer.facts)
@@ -201,6 +206,13 @@ def middle(name: str) -> Path:
     if not rates:
         raise TamisError(f"no {name} is shipped; name a package")
     return rates[(len(rates) - 1) // 2]
+
+
+def random_codec(name: str, n: int, m: int) -> Compressor:
+    """A codec that was not trained: of any size, and as slow as one that was."""
+    torch.manual_seed(0)
+    photos = [photo.transpose(2, 0, 1)[None, :, :256, :256] for photo in sample_photos().values()]
+    return Compressor.build(create_model(name, n, m), (torch.from_numpy(p) / 255 for p in photos))
 
 
 def gather(folder: Path | None, count: int) -> list[Image]:

@@ -93,7 +93,17 @@ def test_code_lengths_count_the_images_within_one_percent_and_64_bytes() -> None
 def test_the_integer_cost_is_the_difference_of_the_means() -> None:
     costs = tables.integer_cost(rows("ours", 1.01))
     assert costs["rate"].to_list() == pytest.approx([1.0] * 4)
+    assert (costs["bare"] < costs["rate"]).all()
     assert costs["psnr"].to_list() == [0.0] * 4
+
+
+def test_without_its_header_a_stream_costs_21_bytes_less() -> None:
+    own = rows("ours", 1)
+    bare = tables.without_header(own)
+    assert (own["bytes"] - bare["bytes"]).to_list() == pytest.approx([21] * 24)
+    assert (bare["bpp"] / own["bpp"]).to_list() == pytest.approx(
+        (bare["bytes"] / own["bytes"]).to_list()
+    )
 
 
 def test_a_markdown_table_has_a_rule_under_its_heads() -> None:
