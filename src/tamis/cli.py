@@ -329,7 +329,9 @@ def analyze_features(
         )
     table = Table(*found.columns)
     for row in found.iter_rows():
-        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v or "") for v in row))
+        table.add_row(
+            *(f"{v:.3f}" if isinstance(v, float) else "" if v is None else str(v) for v in row)
+        )
     _out.print(table)
 
 
