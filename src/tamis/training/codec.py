@@ -67,6 +67,7 @@ class CodecTraining(L.LightningModule):
     Attributes:
         model: what is trained.
         values: what the last step leaves to log.
+        learning_rate: that of the last step; the schedule has moved on when it is logged.
     """
 
     def __init__(self, rung: Rung, model: LearnedModel, objective: CodecObjective) -> None:
@@ -76,6 +77,7 @@ class CodecTraining(L.LightningModule):
         self.model = model
         self.objective = objective
         self.values = StepValues(0, 0, 0, 0)
+        self.learning_rate = 0.0
         self._cost: Cost | None = None
 
     def training_step(self, x: torch.Tensor, index: int) -> torch.Tensor:
@@ -103,6 +105,7 @@ class CodecTraining(L.LightningModule):
                 "lower optimiser.learning_rate"
             )
         assert self._cost is not None
+        self.learning_rate = float(optimizer.param_groups[0]["lr"])
         loss, bpp, mse = (float(value) for value in self._cost)
         self.values = StepValues(loss, bpp, mse, norm)
 

@@ -57,8 +57,7 @@ class MeanLog(L.Callback):
         loss, bpp, mse, norm = (float(value) for value in np.mean(self.values, axis=0))
         now = time.monotonic()
         row = {"loss": loss, "bpp": bpp, "psnr": decibels(mse), "gradient_norm": norm}
-        row |= {"seconds": now - self.since}
-        row |= {"learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"])}
+        row |= {"seconds": now - self.since, "learning_rate": module.learning_rate}  # type: ignore[dict-item]
         self.csv.write(step, row)
         if trainer.logger:
             trainer.logger.log_metrics(row, step)

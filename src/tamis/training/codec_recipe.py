@@ -108,8 +108,8 @@ class CodecRecipe(Section):
         metric: the distortion: `mse`, in squared grey levels, or `ms-ssim`.
         init: where weights come from: a model directory, a `.safetensors` file, a state, or the
             folder of a run. Tensors of equal name and shape are taken, the rest stays random.
-        precision: `bf16` trains the two transforms in bfloat16, at twice the speed where the
-            processor has it; the latents, their rate and every validation stay float32.
+        precision: `bf16` trains the two transforms in bfloat16, faster where the processor has
+            it; the latents, their rate and every validation stay float32.
         ladder: further lambdas, trained after the first.
         log_every: steps that a row of `steps.csv` is the mean of.
         accelerator: `auto` takes a GPU where torch finds one.
