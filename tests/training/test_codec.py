@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from tamis.card import CARD
+from tamis.cli import main
 from tamis.data import sample_photos
 from tamis.errors import RecipeError
 from tamis.learned import package
@@ -138,6 +139,30 @@ def test_a_finished_run_is_left_alone_and_its_ladder_may_grow(whole: Path, tmp_p
     ours, theirs = weights(grown, folder), weights(small(), whole)
     assert same(ours[0], theirs[0]) and same(ours[1], theirs[1])
     assert package.load(folder / "lambda-0.001" / "small-1").model.name == "joint"
+
+
+def test_the_command_trains_and_names_the_packages(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(small(out=str(whole)).document()))
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "codec", str(path)])
+    assert caught.value.code == 0
+    written = [line for line in capsys.readouterr().out.splitlines() if line.startswith("written")]
+    assert [Path(line.split()[-1]).name for line in written] == ["small-2", "small-1"]
+
+
+def test_a_wrong_recipe_is_one_line_and_an_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(small().document() | {"stepz": 3}))
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "codec", str(path)])
+    assert caught.value.code == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "unknown key 'stepz'; did you mean 'steps'" in line
 
 
 def test_a_rung_starts_from_the_one_that_the_recipe_names(tmp_path: Path) -> None:
