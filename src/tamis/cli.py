@@ -327,11 +327,13 @@ def analyze_features(
             workers=workers,
             progress=progress,
         )
-    table = Table(*found.columns)
-    for row in found.iter_rows():
-        table.add_row(
-            *(f"{v:.3f}" if isinstance(v, float) else "" if v is None else str(v) for v in row)
+    # One column a model: there are more statistics than a terminal has room for.
+    table = Table("statistic", *found["model"])
+    for column in found.drop("model"):
+        cells = (
+            f"{v:.3f}" if isinstance(v, float) else "" if v is None else str(v) for v in column
         )
+        table.add_row(column.name, *cells)
     _out.print(table)
 
 
