@@ -74,6 +74,10 @@ def test_rate_by_channel_adds_up_to_the_models_own(made: tuple[Correlation, Path
     assert stored["bpp:value"] == result.estimates["bpp"].value
     assert stored["cross/y:value"].shape == (6, 6)
     assert stored["offsets/residual:value"].shape == (6, 4 * 7)
+    assert len(table(folder / "offsets.csv")) == 3 * 6 * 4 * 7
+    between = table(folder / "inter-channel.csv")
+    assert len(between) == 15
+    assert float(between[0]["r_y"]) == pytest.approx(stored["cross/y:value"][0, 1])
 
 
 def test_the_rate_is_that_of_the_patches(noise: list[Path]) -> None:
@@ -129,3 +133,9 @@ def test_the_command(noise: list[Path], tmp_path: Path, capsys: pytest.CaptureFi
         main([*arguments, str(tmp_path / "out"), *options, "--seed", "1"])
     assert end.value.code == 1
     assert "choose another folder" in capsys.readouterr().err
+    arguments = ["analyze", "features", str(noise[0].parent), "--model", str(codec)]
+    options = ["--out", str(tmp_path / "features"), "--patches", "8", "--size", "128"]
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, *options, "--workers", "1"])
+    assert not end.value.code
+    assert "small-1" in capsys.readouterr().out

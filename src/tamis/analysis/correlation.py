@@ -138,6 +138,30 @@ class Correlation:
         names = ["field", "direction", "distance", "mean_abs_r", "low", "high"]
         return pl.DataFrame(rows, schema=names, orient="row")
 
+    @cached_property
+    def offset_table(self) -> pl.DataFrame:
+        """r by field, direction, distance and channel."""
+        parts = []
+        for field in self.fields:
+            far = self.pooled.moments[f"pairs/{field}"].correlation()[..., 0, 1]
+            for i, offset in enumerate(self.offsets):
+                columns = {"channel": np.arange(len(far)), "r": far[:, i]}
+                named = [pl.lit(field).alias("field"), pl.lit(offset.direction).alias("direction")]
+                named.append(pl.lit(offset.distance).alias("distance"))
+                parts.append(pl.DataFrame(columns).select(*named, "channel", "r"))
+        return pl.concat(parts)
+
+    @cached_property
+    def pair_table(self) -> pl.DataFrame:
+        """r between channels at one position, by field and pair of channels."""
+        first, second = np.triu_indices(len(self.alive), 1)
+        columns: dict[str, Any] = {"first": first, "second": second}
+        for field in self.fields:
+            found = self.estimates[f"cross/{field}"]
+            columns[f"r_{field}"] = found.value[first, second]
+            columns[f"error_{field}"] = found.error[first, second]
+        return pl.DataFrame(columns)
+
     def summary(self) -> pl.DataFrame:
         """Every single number with its interval."""
         rows = []
@@ -149,10 +173,12 @@ class Correlation:
         return pl.DataFrame(rows, schema=["name", "value", "low", "high"], orient="row")
 
     def save(self, folder: Path) -> None:
-        """Write `channels.csv`, `distances.csv`, `summary.csv`, `findings.csv`, `numbers.npz`."""
+        """Write the tables as CSV and every number with its error as `numbers.npz`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.channels.write_csv(folder / "channels.csv")
         self.distances.write_csv(folder / "distances.csv")
+        self.offset_table.write_csv(folder / "offsets.csv")
+        self.pair_table.write_csv(folder / "inter-channel.csv")
         self.summary().write_csv(folder / "summary.csv")
         rows = [asdict(finding) | {"verdict": finding.verdict} for finding in self.findings]
         pl.DataFrame(rows).write_csv(folder / "findings.csv")

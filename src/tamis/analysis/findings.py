@@ -72,7 +72,7 @@ def findings(estimates: dict[str, Estimate], alive: Mask) -> list[Finding]:
         for number, (holds, evidence) in {
             1: _remains(estimates, chosen),
             2: _falls(estimates, "mean", f"fall/{name}", name),
-            3: _low(estimates, name),
+            3: _low(estimates, name, chosen),
             4: _falls(estimates, "cross_mean", f"cross_fall/{name}", name),
         }.items():
             found.append(Finding(number, CLAIMS[number], name, holds, evidence))
@@ -85,6 +85,15 @@ def absolute_interval(fisher: Estimate, tests: int = 1) -> tuple[Array, Array]:
     nearest = np.where(low * high < 0, 0.0, np.minimum(np.abs(low), np.abs(high)))
     nearest = np.where(np.isnan(low), np.nan, nearest)
     return np.tanh(nearest), np.tanh(np.maximum(np.abs(low), np.abs(high)))
+
+
+def chance_between(cross: Estimate, chosen: Mask) -> float:
+    """Mean |r| between channels that would be found if every true r were zero.
+
+    A normal variable with mean 0 is sqrt(2 / pi) standard deviations from it on average.
+    """
+    errors = cross.error[np.ix_(chosen, chosen)][np.triu_indices(int(chosen.sum()), 1)]
+    return float(np.sqrt(2 / np.pi) * errors.mean()) if errors.size else float("nan")
 
 
 def between(estimate: Estimate, digits: int = 3) -> str:
@@ -124,12 +133,13 @@ def _falls(
     return (bool(low > 0) if np.isfinite(low) else None), evidence
 
 
-def _low(estimates: dict[str, Estimate], name: str) -> tuple[bool | None, str]:
+def _low(estimates: dict[str, Estimate], name: str, chosen: Mask) -> tuple[bool | None, str]:
     mean = estimates[f"cross_mean/{BEFORE}/{name}"]
     share = estimates[f"cross_share/{BEFORE}/{name}"]
+    chance = chance_between(estimates[f"cross/{BEFORE}"], chosen)
     evidence = (
-        f"mean |r| between channels {between(mean)}, {100 * float(share.value):.1f} % of the pairs "
-        f"above {HIGH}"
+        f"mean |r| between channels {between(mean)} (by chance {chance:.3f}), "
+        f"{100 * float(share.value):.1f} % of the pairs above {HIGH}"
     )
     tops = mean.interval()[1], share.interval()[1]
     if not np.isfinite(tops).all():

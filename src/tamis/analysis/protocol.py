@@ -27,8 +27,9 @@ import torch
 
 from tamis.analysis.moments import Array
 from tamis.analysis.patches import BLOCK, Patch, Patches
+from tamis.analysis.places import draw
 from tamis.analysis.sources import Source, identity
-from tamis.analysis.tally import Fields, Pilot, Tally, draw, fields_of
+from tamis.analysis.tally import Fields, Pilot, Tally, as_array, fields_of
 from tamis.bench.workers import end_with_parent
 from tamis.errors import TamisError
 from tamis.mirror import Progress
@@ -90,7 +91,7 @@ class Protocol:
         if not all(np.isfinite(field).all() for field in fields.values()):
             raise TamisError("the latents are not finite; is the model trained?")
         rated = sample.likelihoods
-        return fields, None if rated is None else rated.numpy().astype(np.float64)
+        return fields, None if rated is None else as_array(rated)
 
     def tally(self, pilot: Pilot, block: int) -> Tally:
         """Tally one block."""

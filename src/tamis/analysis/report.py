@@ -88,11 +88,15 @@ def _count(result: Correlation) -> str:
 
 
 def _information(result: Correlation) -> list[str]:
-    means = {f: result.estimates[f"information/{f}"].value.mean() for f in result.fields}
+    def said(field: str) -> str:
+        found = result.channels[f"mutual_information_{field}"].to_numpy().mean()
+        chance = result.channels[f"mutual_information_chance_{field}"].to_numpy().mean()
+        return f"{found:.3f} bits for {names[field]} (by chance {chance:.3f})"
+
     names = {"y": "y", "residual": "the residual", "normalized": "the residual over its scale"}
     return [
         "Mutual information of adjacent values, mean over channels: "
-        + ", ".join(f"{means[field]:.3f} bits for {names[field]}" for field in result.fields)
+        + ", ".join(said(field) for field in result.fields)
         + "."
     ]
 
@@ -123,4 +127,7 @@ def _saving(result: Correlation) -> list[str]:
         if "bpp" in result.estimates:
             part = float(left.value) / float(result.estimates["bpp"].value)
             said += f", {part:.1%} of the rate of y"
+    if "saving/normalized" in result.estimates:
+        left = result.estimates["saving/normalized"]
+        said += f"; from residuals over their predicted scales {between(left, 4)} bpp"
     return [said + "."]

@@ -146,7 +146,10 @@ def model_directory(name: str | Path) -> Path:
 
 
 def identity(source: Source) -> str:
-    """What tells one source from another: a digest of the weights, or the name of a function."""
+    """What tells one source from another: a digest of the weights, or the name of a function.
+
+    Two functions of one name are not told apart: give each its own folder.
+    """
     model = getattr(source, "model", None)
     if not isinstance(model, nn.Module):
         return str(getattr(source, "__qualname__", type(source).__qualname__))
