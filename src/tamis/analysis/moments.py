@@ -60,7 +60,7 @@ class Moments:
         return Moments(self.count[index], self.mean[index], self.scatter[index])
 
     def merge(self, other: "Moments") -> "Moments":
-        """Moments of both data sets together (Chan et al. 1979, eq. 2.1)."""
+        """Moments of both data sets together (Chan et al. 1979)."""
         count = self.count + other.count
         share = other.count / np.maximum(count, 1)
         delta = other.mean - self.mean
