@@ -1,10 +1,10 @@
 """Mutual information of pairs from a joint histogram of quantile bins, and entropy of symbols.
 
-Binning can only lose information, so with unlimited data the estimate is a little low (16 equally
-filled bins keep 95 % of a Gaussian pair's at r = 0.3 and 0.5, 94 % at 0.8). With limited data it is too high by about
-(cells - rows - columns + 1) / 2n nats; that is taken off (Miller 1955, Madow), counting the
-cells, rows and columns that hold something. What is left of the bias shows in the same estimate
-for pairs of strangers (`chance`), which are clustered in the same way.
+Binning can only lose information, so with unlimited data the estimate is a little low: 16 equally
+filled bins keep 95 % of a Gaussian pair's at r = 0.3 and 0.5, 94 % at 0.8. With limited data it is
+too high by about (cells - rows - columns + 1) / 2n nats; that is taken off (Miller 1955, Madow),
+counting the cells, rows and columns that hold something. What is left of the bias shows in the same
+estimate for pairs of strangers (`strangers`), which are clustered in the same way.
 """
 
 from typing import Any
