@@ -33,6 +33,7 @@ from tamis.learned.compressor import Compressor
 from tamis.learned.models import LearnedModel, create_model
 from tamis.learned.package import load
 from tamis.learned.zoo import shipped_codecs
+from tamis.tasks.pixels import to_tensor
 
 MODELS = ("joint", "context-adaptive")
 TARGETS = {"encode": 10, "decode": 20}
@@ -211,8 +212,8 @@ def middle(name: str) -> Path:
 def random_codec(name: str, n: int, m: int) -> Compressor:
     """A codec that was not trained: of any size, and as slow as one that was."""
     torch.manual_seed(0)
-    photos = [photo.transpose(2, 0, 1)[None, :, :256, :256] for photo in sample_photos().values()]
-    return Compressor.build(create_model(name, n, m), (torch.from_numpy(p) / 255 for p in photos))
+    crops = [photo[:256, :256] for photo in sample_photos().values()]
+    return Compressor.build(create_model(name, n, m), (to_tensor([crop]) for crop in crops))
 
 
 def gather(folder: Path | None, count: int) -> list[Image]:
