@@ -126,7 +126,7 @@ def test_a_model_that_was_trained_on_is_loaded_anew(
         (
             "learned:tiny:effort=3",
             TamisError,
-            "learned:tiny has no options, but was given 'effort'",
+            "there is no learned:tiny option 'effort'; known: search",
         ),
         ("lerned:tiny", UnknownNameError, "did you mean 'learned'"),
     ],
@@ -291,3 +291,12 @@ def test_a_wrong_checkpoint_is_one_line(folder: Path, capsys: Capture) -> None:
     assert written.count("\n") == 1
     assert "not a checkpoint of mbt2018-mean" in written
     assert not (folder / "mine").exists()
+
+
+def test_search_is_an_option_of_the_encoder_alone(crops: list[Image]) -> None:
+    photo = crops[0]
+    searched = get_codec("learned:tiny:search=10")
+    data = searched.encode(photo, 1)
+    assert data != get_codec("learned:tiny").encode(photo, 1)
+    assert np.array_equal(get_codec("learned:tiny").decode(data), searched.decode(data))
+    assert pickle.loads(pickle.dumps(searched)).search == 10

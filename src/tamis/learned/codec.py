@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from tamis.card import CARD
 from tamis.codecs.base import Codec, Image, QualityScale
@@ -32,7 +32,11 @@ class LearnedCodec(Codec):
 
     Attributes:
         directories: of the model at each quality, from 1 up.
+        search: steps of the search for better latents (`tamis.learned.search`): fewer bits for the
+            same error, an encoder some dozen times slower, the decoder as it is.
     """
+
+    search: Literal[0, 10, 20, 50, 100] = 0
 
     suffix: ClassVar[str] = SUFFIX
     max_side: ClassVar[int] = 16384
@@ -51,8 +55,20 @@ class LearnedCodec(Codec):
     def _encode(self, image: Image, quality: int) -> bytes:
         height, width = image.shape[:2]
         _check_pixels(height, width)
-        stream: bytes = _load(self.directories[quality - 1]).compress([image])[0]
+        directory = self.directories[quality - 1]
+        stream: bytes = _load(directory).compress([image], self._effort(directory))[0]
         return stream
+
+    def _effort(self, directory: Path) -> Any:
+        """What the search needs to know of the model; None without search."""
+        if not self.search:
+            return None
+        card = read_card(directory)
+        if card.metric != "mse":
+            raise TamisError(
+                f"search is for models trained for mse; {card.name} is for {card.metric}"
+            )
+        return importlib.import_module("tamis.learned.search").Search(self.search, card.lambda_)
 
     def _decode(self, data: bytes) -> Image:
         packed = container.unpack(data)
@@ -69,7 +85,7 @@ class LearnedCodec(Codec):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by name: the class is made when it is needed."""
-        return _make, (self.name.removeprefix(f"{PREFIX}:"),)
+        return _make, (self.name.removeprefix(f"{PREFIX}:"), self.search)
 
 
 def learned_codec(model: str | None) -> type[LearnedCodec]:
@@ -146,8 +162,8 @@ def _class(model: str, paths: Sequence[Path]) -> type[LearnedCodec]:
     return ModelCodec
 
 
-def _make(model: str) -> LearnedCodec:
-    return learned_codec(model)()
+def _make(model: str, search: Literal[0, 10, 20, 50, 100]) -> LearnedCodec:
+    return learned_codec(model)(search)
 
 
 def _load(directory: Path) -> Any:

@@ -18,10 +18,11 @@ from tamis.errors import CorruptFileError, TamisError
 from tamis.learned import container
 from tamis.learned.integer import Z_STEPS, IntegerEntropy
 from tamis.learned.integer_layers import Array
-from tamis.learned.latents import FactorizedLatents, HyperpriorLatents
+from tamis.learned.latents import FactorizedLatents
 from tamis.learned.models import LearnedModel
 from tamis.learned.payload import Decoded, DensityPayload, HyperPayload
 from tamis.learned.quantization import quantize
+from tamis.learned.search import Search, search
 from tamis.learned.tables import ChannelTables, GaussianTables
 from tamis.learned.threads import one_blas_thread
 
@@ -121,14 +122,18 @@ class Compressor:
             raise CorruptFileError(f"the integer model is not one of this {model.name} model")
         return cls(model, HyperPayload(entropy, channels, gaussian), fingerprint)
 
-    def compress(self, images: Sequence[Image]) -> list[bytes]:
+    def compress(self, images: Sequence[Image], effort: Search | None = None) -> list[bytes]:
         """Streams of images, `uint8 (H, W, 3)` of any sizes, in their order.
+
+        Args:
+            images: the images.
+            effort: search for better latents than the model's guess; None takes the guess.
 
         Raises:
             CodecError: no image.
             LimitError: an image too large for the container.
         """
-        return [self._compress(check_image(image)) for image in images]
+        return [self._compress(check_image(image), effort) for image in images]
 
     def decompress(self, streams: Sequence[bytes]) -> list[Image]:
         """Images, `uint8 (H, W, 3)`, in the order of their streams.
@@ -158,22 +163,24 @@ class Compressor:
         z = None if decoded.z is None else decoded.z[0].transpose(2, 0, 1)
         return Symbols(z, decoded.y[0].transpose(2, 0, 1))
 
-    @torch.inference_mode()
-    def _compress(self, image: Image) -> bytes:
+    def _compress(self, image: Image, effort: Search | None) -> bytes:
         height, width = image.shape[:2]
         device = next(self.model.parameters()).device
         x = torch.from_numpy(image.astype(np.float32)).to(device).permute(2, 0, 1)[None] / 255
-        latents = self.model.latents
-        y = self.model.analysis(self.model.pad(x))
+        y, z = search(self.model, x, effort) if effort else self._guess(x)
         if isinstance(self.payload, DensityPayload):
             (payload,) = self.payload.encode(_channels_last(y))
         else:
-            assert not isinstance(latents, FactorizedLatents)
-            absolute = isinstance(latents, HyperpriorLatents) and not latents.means
-            z = latents.hyper_analysis(y.abs() if absolute else y)
+            assert z is not None, "a model with a hyperprior has a z"
             with one_blas_thread():
                 (payload,) = self.payload.encode(_channels_last(z), _channels_last(y))
         return container.pack(self.fingerprint, height, width, payload)
+
+    @torch.inference_mode()
+    def _guess(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """y and z of `x`, `(1, 3, H, W)`, not yet rounded."""
+        y = self.model.analysis(self.model.pad(x))
+        return y, self.model.latents.hyper(y)
 
     @torch.inference_mode()
     def _synthesize(self, decoded: Decoded, height: int, width: int) -> Image:

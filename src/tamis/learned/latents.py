@@ -6,6 +6,7 @@ on (Minnen and Singh 2020, section 3.3): what the synthesis and the context see 
 see in the real codec. In evaluation everything is rounded.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,9 @@ from tamis.learned.bounds import lower_bound, straight_through_round
 from tamis.learned.context import CausalConvolution
 from tamis.learned.density import Density, FactorizedDensity
 from tamis.learned.gaussian import SCALE_MINIMUM, likelihood
+
+Rounding = Callable[[torch.Tensor], torch.Tensor]
+"""Makes numbers whole, or nearly: `torch.round`, or what stands for it where gradients flow."""
 
 
 class Latents(NamedTuple):
@@ -50,12 +54,20 @@ class FactorizedLatents(nn.Module):
         self.density = FactorizedDensity(m)
         self.detached = detached
 
+    def hyper(self, y: torch.Tensor) -> None:
+        """There is no hyper latent."""
+
     def forward(self, y: torch.Tensor) -> Latents:
         """Quantize `y`, `(N, M, H, W)`."""
-        y_hat = quantize(y, _per_channel(self.density.medians), self.training)
+        return self.code(y, None, _rounding(self.training), noise=self.training)
+
+    def code(
+        self, y: torch.Tensor, z: torch.Tensor | None, rounding: Rounding, noise: bool = False
+    ) -> Latents:
+        """Quantize `y` by `rounding`; the rate is that of y plus noise, or of y_hat; z is None."""
+        y_hat = quantize(y, _per_channel(self.density.medians), rounding)
         seen = y.detach() if self.detached else y
-        likelihoods = {"y": self.density.likelihood(noisy(seen) if self.training else y_hat)}
-        return Latents(y_hat, likelihoods)
+        return Latents(y_hat, {"y": self.density.likelihood(noisy(seen) if noise else y_hat)})
 
 
 class HyperpriorLatents(nn.Module):
@@ -79,15 +91,24 @@ class HyperpriorLatents(nn.Module):
         self.density = density
         self.means = means
 
+    def hyper(self, y: torch.Tensor) -> torch.Tensor:
+        """z of `y`, `(N, N, H/4, W/4)`, before it is rounded."""
+        return torch.as_tensor(self.hyper_analysis(y if self.means else y.abs()))
+
     def forward(self, y: torch.Tensor) -> Latents:
         """Quantize `y`, `(N, M, H, W)`."""
-        z = self.hyper_analysis(y if self.means else y.abs())
-        z_hat, z_likelihood = _quantize_z(self, z)
+        return self.code(y, self.hyper(y), _rounding(self.training), noise=self.training)
+
+    def code(
+        self, y: torch.Tensor, z: torch.Tensor | None, rounding: Rounding, noise: bool = False
+    ) -> Latents:
+        """Quantize both by `rounding`; the rate is that of values plus noise, or quantized."""
+        z_hat, z_likelihood = _quantize_z(self, z, rounding, noise)
         features = self.hyper_synthesis(z_hat)
         scale, mean = features.chunk(2, 1) if self.means else (features, None)
         scale = lower_bound(scale, SCALE_MINIMUM)
-        y_hat = quantize(y, mean, self.training)
-        rated = likelihood(noisy(y) if self.training else y_hat, mean, scale)
+        y_hat = quantize(y, mean, rounding)
+        rated = likelihood(noisy(y) if noise else y_hat, mean, scale)
         return Latents(y_hat, {"y": rated, "z": z_likelihood}, mean, scale, z_hat)
 
 
@@ -137,12 +158,22 @@ class ContextLatents(nn.Module):
         self.context_channels = context_channels
         self.zero_mean = zero_mean
 
+    def hyper(self, y: torch.Tensor) -> torch.Tensor:
+        """z of `y`, `(N, N, H/4, W/4)`, before it is rounded."""
+        return torch.as_tensor(self.hyper_analysis(y))
+
     def forward(self, y: torch.Tensor) -> Latents:
         """Quantize `y`, `(N, M, H, W)`."""
-        z_hat, z_likelihood = _quantize_z(self, self.hyper_analysis(y))
-        y_hat = quantize(y, None, self.training)
+        return self.code(y, self.hyper(y), _rounding(self.training), noise=self.training)
+
+    def code(
+        self, y: torch.Tensor, z: torch.Tensor | None, rounding: Rounding, noise: bool = False
+    ) -> Latents:
+        """Quantize both by `rounding`; the rate is that of values plus noise, or quantized."""
+        z_hat, z_likelihood = _quantize_z(self, z, rounding, noise)
+        y_hat = quantize(y, None, rounding)
         mean, scale = self.estimate(z_hat, y_hat)
-        rated = likelihood(noisy(y) if self.training else y_hat, mean, scale)
+        rated = likelihood(noisy(y) if noise else y_hat, mean, scale)
         return Latents(y_hat, {"y": rated, "z": z_likelihood}, mean, scale, z_hat)
 
     def estimate(
@@ -163,10 +194,9 @@ class ContextLatents(nn.Module):
 LatentModel = FactorizedLatents | HyperpriorLatents | ContextLatents
 
 
-def quantize(y: torch.Tensor, centre: torch.Tensor | None, training: bool) -> torch.Tensor:
-    """Round `y` to integers, or to integer distances from `centre`; differentiable in training."""
-    rounded = straight_through_round if training else torch.round
-    return rounded(y) if centre is None else rounded(y - centre) + centre
+def quantize(y: torch.Tensor, centre: torch.Tensor | None, rounding: Rounding) -> torch.Tensor:
+    """Round `y` to integers, or to integer distances from `centre`."""
+    return rounding(y) if centre is None else rounding(y - centre) + centre
 
 
 def noisy(y: torch.Tensor) -> torch.Tensor:
@@ -174,12 +204,20 @@ def noisy(y: torch.Tensor) -> torch.Tensor:
     return y + torch.rand_like(y) - 0.5
 
 
+def _rounding(training: bool) -> Rounding:
+    return straight_through_round if training else torch.round
+
+
 def _quantize_z(
-    model: HyperpriorLatents | ContextLatents, z: torch.Tensor
+    model: HyperpriorLatents | ContextLatents,
+    z: torch.Tensor | None,
+    rounding: Rounding,
+    noise: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """z_hat and its likelihood."""
-    z_hat = quantize(z, _per_channel(model.density.medians), model.training)
-    return z_hat, model.density.likelihood(noisy(z) if model.training else z_hat)
+    assert z is not None, "a model with a hyperprior has a z"
+    z_hat = quantize(z, _per_channel(model.density.medians), rounding)
+    return z_hat, model.density.likelihood(noisy(z) if noise else z_hat)
 
 
 def _per_channel(values: torch.Tensor) -> torch.Tensor:
