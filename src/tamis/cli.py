@@ -337,6 +337,24 @@ def analyze_features(
     _out.print(table)
 
 
+@analyze.command("latents")
+def analyze_latents(
+    photo: Annotated[Path, typer.Argument(help="One photo.", show_default=False)],
+    model: Annotated[str, typer.Option(help="A shipped model, or a model directory.")],
+    out: Out,
+    channels: Annotated[int, typer.Option(help="How many of the most expensive to show.")] = 3,
+) -> None:
+    """Draw a photo inside a learned codec: where its bits go, what is predicted, what remains."""
+    from tamis.analysis.anatomy import draw_anatomy
+    from tamis.analysis.sources import model_directory
+    from tamis.data import load_photo
+    from tamis.learned.package import load
+
+    network = load(model_directory(model)).model
+    for path in draw_anatomy(network, load_photo(photo), out, f"latents-{photo.stem}", channels):
+        _out.print(str(path), soft_wrap=True, markup=False)
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("demo"),

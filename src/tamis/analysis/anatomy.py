@@ -128,7 +128,7 @@ def anatomy_figure(anatomy: Anatomy, channels: int = 3) -> Figure:
 
 
 def draw_anatomy(
-    model: LearnedModel, photo: Image, folder: Path, name: str = "anatomy", channels: int = 3
+    model: LearnedModel, photo: Image, folder: Path, name: str = "latents", channels: int = 3
 ) -> list[Path]:
     """Dissect `photo` and write the figure as `name.png` and `name.svg` into `folder`."""
     return save_figure(anatomy_figure(dissect(model, photo), channels), folder, name)
