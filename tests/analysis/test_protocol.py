@@ -15,6 +15,7 @@ from tamis.analysis.jackknife import estimate
 from tamis.analysis.measures import Measures, adjacent_correlation, chance_level, shape
 from tamis.analysis.pairs import DIRECTIONS, offsets
 from tamis.analysis.patches import Patches
+from tamis.analysis.places import draw
 from tamis.analysis.protocol import Protocol, measure
 from tamis.analysis.sources import LatentSample, open_source
 from tamis.analysis.tally import Tally
@@ -41,6 +42,26 @@ def white(tallied: Tallied) -> Tally:
 def test_the_correlation_of_ar1_fields_is_found(fields: Tally) -> None:
     found = adjacent_correlation(fields.pooled(), "y")
     assert np.abs(found - RHOS).max() < 0.01
+
+
+def test_one_pass_gives_what_all_pairs_together_give(noise: list[Path], tallied: Tallied) -> None:
+    def draw_fields(random: np.random.Generator) -> LatentSample:
+        return LatentSample(as_tensor(5 + ar1(random, RHOS)))
+
+    firsts, seconds = [], []
+    protocol = Protocol(source_of(draw_fields), Patches(tuple(noise), 90, 128))
+    for block in range(protocol.patches.blocks):
+        patches = protocol.patches.block(block)
+        for patch, y in zip(patches, protocol.look(patches)[0]["y"], strict=True):
+            drawn = draw(patch.random, 32, 200)
+            flat = y.reshape(len(RHOS), -1)
+            firsts.append(flat[:, drawn.first[:2].ravel()])
+            seconds.append(flat[:, drawn.second[:2].ravel()])
+    assert firsts[0].shape == (len(RHOS), 200)
+    pairs = np.concatenate(firsts, 1), np.concatenate(seconds, 1)
+    expected = [np.corrcoef(a, b)[0, 1] for a, b in zip(*pairs, strict=True)]
+    found = adjacent_correlation(tallied(draw_fields, 90).pooled(), "y")
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 def test_it_falls_with_distance_as_it_must(fields: Tally) -> None:

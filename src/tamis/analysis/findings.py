@@ -137,8 +137,9 @@ def _low(estimates: dict[str, Estimate], name: str, chosen: Mask) -> tuple[bool 
     mean = estimates[f"cross_mean/{BEFORE}/{name}"]
     share = estimates[f"cross_share/{BEFORE}/{name}"]
     chance = chance_between(estimates[f"cross/{BEFORE}"], chosen)
+    by_chance = f" (by chance {chance:.3f})" if np.isfinite(chance) else ""
     evidence = (
-        f"mean |r| between channels {between(mean)} (by chance {chance:.3f}), "
+        f"mean |r| between channels {between(mean)}{by_chance}, "
         f"{100 * float(share.value):.1f} % of the pairs above {HIGH}"
     )
     tops = mean.interval()[1], share.interval()[1]
