@@ -21,7 +21,7 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import torch
-from learned_kodak_models import measure_packages
+from learned_kodak_models import measure_packages, name_and_rate
 from learned_kodak_plain import QUALITIES, measure_plain, plan_plain
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--packages", type=Path, nargs="*", help="instead of all that are shipped")
     parser.add_argument("--codecs", nargs="*", default=list(QUALITIES), choices=list(QUALITIES))
     parser.add_argument("--out", type=Path, default=Path("runs/kodak"))
+    parser.add_argument("--search", type=int, default=0, help="also code with so many search steps")
+    parser.add_argument("--searched", nargs="*", default=["context-adaptive"], help="models to")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -53,16 +55,24 @@ def main() -> None:
     plan = plan_plain(list_photos(arguments.photos), arguments.codecs)
     plain = measure_plain(plan, arguments.out)
     learned = measure_packages(packages, plan.photos, arguments.out)
+    coded = [learned]
+    if arguments.search:
+        chosen = [path for path in packages if name_and_rate(path)[0] in arguments.searched]
+        coded.append(measure_packages(chosen, plan.photos, arguments.out, arguments.search))
     shared = ["image", "image_id", "codec", "quality", "bytes", "bpp", "psnr", "ms_ssim"]
-    rows = pl.concat([plain.select(shared), learned.cast({"quality": pl.Int64})], how="diagonal")
+    rows = pl.concat(
+        [plain.select(shared), *(rows.cast({"quality": pl.Int64}) for rows in coded)],
+        how="diagonal",
+    )
     points = tables.means(rows)
     rows.write_csv(arguments.out / "images.csv")
     points.write_csv(arguments.out / "means.csv")
     save_figure(figure(points, arguments.codecs), arguments.out, "learned_kodak")
     models = learned["codec"].unique(maintain_order=True).to_list()
+    every = [name for rows in coded for name in rows["codec"].unique(maintain_order=True)]
     print(f"{len(plan.photos)} photos, means over photos\n")
-    print(rates_table(points, models, arguments.codecs), "\n")
-    print(bd_table(rows, models, arguments.codecs), "\n")
+    print(rates_table(points, every, arguments.codecs), "\n")
+    print(bd_table(rows, every, arguments.codecs), "\n")
     print(lengths_table(learned), "\n")
     print(integer_table(learned, models))
 

@@ -18,33 +18,46 @@ from tamis.errors import TamisError
 from tamis.learned.compressor import Compressor
 from tamis.learned.models import LearnedModel
 from tamis.learned.package import load
+from tamis.learned.search import Search
+from tamis.learned.zoo import read_card
 from tamis.tasks.pixels import to_images, to_tensor
 
 Row = dict[str, str | int | float]
 
 
-def measure_packages(packages: Sequence[Path], photos: Sequence[Photo], out: Path) -> pl.DataFrame:
+def measure_packages(
+    packages: Sequence[Path], photos: Sequence[Photo], out: Path, search: int = 0
+) -> pl.DataFrame:
     """One row per (image, package); what `out` holds for the same model and photo is not repeated.
 
     Columns: `image`, `image_id`, `codec` (the model's name), `quality` (1 is the lowest rate), of
     the stream `bytes`, `bpp`, `psnr`, `ms_ssim`, `seconds_encode`, `seconds_decode`; of the float
-    model `float_bytes` and `float_bpp` by its likelihoods, `float_psnr`, `float_ms_ssim`.
+    model `float_bytes` and `float_bpp` by its likelihoods, `float_psnr`, `float_ms_ssim`. With
+    `search` steps of the encoder's search for latents, `codec` says so, and there are no columns
+    of the float model: its guess is not what was sent.
     """
     rows = []
     for package in packages:
         name, quality = name_and_rate(package)
         compressor = load(package)
-        folder = out / "learned" / compressor.fingerprint.hex()
+        effort = Search(search, read_card(package).lambda_) if search else None
+        suffix = f":search={search}" if search else ""
+        folder = out / "learned" / (compressor.fingerprint.hex() + suffix.replace(":", "-"))
         folder.mkdir(parents=True, exist_ok=True)
         for photo in track(photos, package.name):
             kept = folder / f"{photo.id}.json"
             if not kept.exists():
                 beside = kept.with_suffix(".part")
-                beside.write_text(json.dumps(measure(compressor, load_photo(photo.path))))
+                beside.write_text(json.dumps(measure(compressor, load_photo(photo.path), effort)))
                 beside.replace(kept)
             about: Row = {"image": photo.name, "image_id": photo.id}
             rows.append(
-                {**about, "codec": name, "quality": quality, **json.loads(kept.read_text())}
+                {
+                    **about,
+                    "codec": name + suffix,
+                    "quality": quality,
+                    **json.loads(kept.read_text()),
+                }
             )
     return pl.DataFrame(rows)
 
@@ -61,22 +74,26 @@ def name_and_rate(package: Path) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def measure(compressor: Compressor, image: Image) -> Row:
-    """Code one photo with the integer codec, and let the float model say what it would be."""
+def measure(compressor: Compressor, image: Image, effort: Search | None = None) -> Row:
+    """Code one photo; without search, let the float model say what it would be."""
     start = time.perf_counter()
-    (stream,) = compressor.compress([image])
+    (stream,) = compressor.compress([image], effort)
     middle = time.perf_counter()
     (decoded,) = compressor.decompress([stream])
     end = time.perf_counter()
-    ideal, reconstruction = by_likelihood(compressor.model, image)
     pixels = image.shape[0] * image.shape[1]
-    return {
+    row: Row = {
         "bytes": len(stream),
         "bpp": 8 * len(stream) / pixels,
         "psnr": psnr(decoded, image),
         "ms_ssim": ms_ssim(decoded, image),
         "seconds_encode": middle - start,
         "seconds_decode": end - middle,
+    }
+    if effort:
+        return row
+    ideal, reconstruction = by_likelihood(compressor.model, image)
+    return row | {
         "float_bytes": ideal,
         "float_bpp": 8 * ideal / pixels,
         "float_psnr": psnr(reconstruction, image),
