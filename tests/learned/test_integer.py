@@ -1,5 +1,6 @@
 """The integer networks: exact where they say so, refused where not, and as good as the floats."""
 
+import copy
 import math
 
 import numpy as np
@@ -25,7 +26,7 @@ from tamis.learned.integer_layers import (
     LayerTensors,
     accumulator_bound,
 )
-from tamis.learned.latents import Latents
+from tamis.learned.latents import ContextLatents, Latents
 from tamis.learned.models import create_model
 from tamis.learned.quantization import quantize
 from tamis.learned.tables import SCALES
@@ -224,6 +225,30 @@ def test_quantizing_twice_gives_the_same_integers(
     batches = [torch.from_numpy(crop).permute(2, 0, 1)[None] / 255 for crop in crops]
     first, second = (quantize(model, batches).to_tensors() for _ in range(2))
     assert all(np.array_equal(first[name], second[name]) for name in first | second)
+
+
+def test_a_feature_that_was_positive_in_calibration_may_become_negative(
+    compressors: dict[str, Compressor], crops: list[Image]
+) -> None:
+    model = copy.deepcopy(compressors["joint"].model)
+    latents = model.latents
+    assert isinstance(latents, ContextLatents)
+    network = latents.hyper_synthesis
+    assert isinstance(network, nn.Sequential)
+    medians = latents.density.medians[:, None, None]
+    torch.manual_seed(0)
+    z = (torch.randint(-1, 2, (1, 8, 4, 4)) - medians).round()
+    batch = torch.from_numpy(crops[1]).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        seen = network(model(batch).latents.z_hat)
+        # The least bias for which all of them are positive over the calibration image.
+        network[-1].bias -= seen.amin((0, 2, 3)) - 0.01
+        expected = last(network(z + medians))
+    entropy = quantize(model, [batch])
+    found = entropy.features(last(z))
+    clearly = np.abs(expected) > 0.1 * np.abs(expected).max()
+    assert (expected[clearly] < 0).any()
+    assert np.array_equal(found[clearly] < 0, expected[clearly] < 0)
 
 
 def test_a_published_size_is_proven_too() -> None:

@@ -27,11 +27,19 @@ from tamis.learned.latents import ContextLatents, HyperpriorLatents
 from tamis.learned.models import LearnedModel
 from tamis.learned.tables import MEAN_STEPS, SCALES
 
-ACTIVATION_LEVELS = 511
+ACTIVATION_LEVELS = 1023
 """Steps between zero and the largest activation of a channel."""
 
-MARGIN = 1.25
-"""How much further than over the calibration images an activation may go before it is clamped."""
+MARGIN = 4.0
+"""How much further than over the calibration images an activation may go before it is clamped.
+
+Wide, because steps cost less than clamping: calibrated on one 256x256 crop, a trained
+`context-adaptive` lost up to 2.8 % of the rate of a Kodak image with a margin of 1.25, 0.3 % with
+this one.
+"""
+
+OTHER_SIDE = 1 / 8
+"""Room above zero for a channel that was seen below it only, as a part of how far."""
 
 MULTIPLIER_BITS = 16
 WEIGHT_LIMIT = 2**15 - 1
@@ -211,14 +219,20 @@ def _observe(
 
 
 def _integers(low: Array, high: Array, steps: int) -> Units:
-    """Units of a quantized latent; what is twice as large as ever seen still fits."""
-    limit = np.ceil(2 * np.maximum(abs(low), abs(high)) + 2) * steps
+    """Units of a quantized latent; what is four times as large as ever seen still fits."""
+    limit = np.ceil(4 * np.maximum(abs(low), abs(high)) + 8) * steps
     return Units(np.full(len(limit), 1 / steps), -limit, limit)
 
 
 def _activations(low: Array, high: Array, slope: float) -> Units:
-    """Units in which a channel's range, after the rectifier, takes `ACTIVATION_LEVELS` steps."""
-    low, high = -slope * np.minimum(low, 0) * MARGIN, np.maximum(high, 0) * MARGIN
+    """Units in which a channel's range, after the rectifier, takes `ACTIVATION_LEVELS` steps.
+
+    A channel that had one sign over the calibration images may have the other on another one: what
+    was seen on one side makes room on the other, less where that costs precision.
+    """
+    below, above = np.maximum(-low, 0), np.maximum(high, 0)
+    low = slope * np.maximum(below, above) * MARGIN
+    high = np.maximum(above, below * OTHER_SIDE) * MARGIN
     magnitude = np.maximum(low, high)
     # A channel that was silent over the calibration images may still speak a little.
     magnitude = np.maximum(magnitude, max(1e-3 * magnitude.max(), 1e-6))
