@@ -17,9 +17,9 @@ QUALITIES = {
     "jpeg": (1, 3, 5, 8, 12, 16, 20, 25, 30, 40, 50, 65, 80),
     "bpg": (47, 44, 41, 38, 35, 32, 29, 26, 23),
     "bpg:chroma=444": (47, 44, 41, 38, 35, 32, 29, 26, 23),
-    "vvc": (47, 43, 39, 35, 31, 27, 23),
+    "vvc": (47, 43, 39, 35, 31, 27),
 }
-"""Ladders from below 0.1 to above 1.2 bpp on Kodak; BPG also as papers run it, in 4:4:4."""
+"""Ladders from below 0.1 to above 1 bpp on Kodak; BPG also as papers run it, in 4:4:4."""
 
 
 class PixelsOnly:
