@@ -58,7 +58,8 @@ class Compressor:
     def __init__(
         self, model: LearnedModel, payload: DensityPayload | HyperPayload, fingerprint: bytes
     ) -> None:
-        self.model = model.eval()
+        # The layout in memory in which convolutions take half the time.
+        self.model = model.eval().to(memory_format=torch.channels_last)
         self.payload = payload
         self.fingerprint = fingerprint
 
