@@ -19,8 +19,8 @@ from tamis.learned.tables import GaussianTables
 def wavefronts(height: int, width: int, slope: int) -> list[Array]:
     """Raster indices of the positions of every wavefront, from the first to the last.
 
-    >>> [front.tolist() for front in wavefronts(2, 3, slope=2)]
-    [[0], [1], [2, 3], [4], [5]]
+    >>> print(*(" ".join(map(str, front)) for front in wavefronts(2, 3, slope=2)), sep=" | ")
+    0 | 1 | 2 3 | 4 | 5
     """
     number = (np.arange(width) + slope * np.arange(height)[:, None]).ravel()
     order = np.argsort(number, kind="stable")
