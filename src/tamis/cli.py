@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tamis import __version__
 from tamis.errors import TamisError
@@ -151,12 +151,14 @@ def models() -> None:
         cost = (f"{row.parameters:,}", f"{row.macs_per_pixel:,.0f}")
         table.add_row(row.name, row.network, *cost, row.licence, covers or "untrained")
     _out.print(table)
-    table = Table("codec", "quality", "model", "parameters", "MACs/pixel", "lambda", "Kodak bpp")
+    # The name is what one types: never cut, however narrow the terminal.
+    parameters = Column("parameters", no_wrap=True)
+    columns = ("quality", parameters, "MACs a pixel", "lambda", "Kodak bpp")
+    table = Table(Column("codec", no_wrap=True), *columns)
     for codec, quality, card in shipped_models():
         table.add_row(
             f"learned:{codec}",
             str(quality),
-            f"{card.model}, n={card.n}, m={card.m}",
             f"{card.parameters:,}",
             f"{card.macs_per_pixel:,.0f}",
             "" if card.lambda_ is None else f"{card.lambda_:g}",
