@@ -14,9 +14,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test lint docs clean
 
 # The demo works on all cores, so it does not take the one thread of the tests.
-demo: export OMP_NUM_THREADS :=
 demo: $(STAMP)
-	$(BIN)/tamis demo
+	env -u OMP_NUM_THREADS $(BIN)/tamis demo
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
