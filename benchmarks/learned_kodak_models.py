@@ -12,7 +12,7 @@ from rich.progress import track
 
 from tamis.bench.metrics import ms_ssim, psnr
 from tamis.bench.plan import Photo
-from tamis.codecs import Image
+from tamis.codecs import Image, bpp
 from tamis.data import load_photo
 from tamis.errors import TamisError
 from tamis.learned.compressor import Compressor
@@ -20,6 +20,7 @@ from tamis.learned.models import LearnedModel
 from tamis.learned.package import load
 from tamis.learned.search import Search
 from tamis.learned.zoo import read_card
+from tamis.mirror import write_whole
 from tamis.tasks.pixels import to_images, to_tensor
 
 Row = dict[str, str | int | float]
@@ -43,13 +44,11 @@ def measure_packages(
         effort = Search(search, read_card(package).lambda_) if search else None
         suffix = f":search={search}" if search else ""
         folder = out / "learned" / (compressor.fingerprint.hex() + suffix.replace(":", "-"))
-        folder.mkdir(parents=True, exist_ok=True)
         for photo in track(photos, package.name):
             kept = folder / f"{photo.id}.json"
             if not kept.exists():
-                beside = kept.with_suffix(".part")
-                beside.write_text(json.dumps(measure(compressor, load_photo(photo.path), effort)))
-                beside.replace(kept)
+                row = measure(compressor, load_photo(photo.path), effort)
+                write_whole(kept, json.dumps(row).encode())
             about: Row = {"image": photo.name, "image_id": photo.id}
             rows.append(
                 {
@@ -81,10 +80,9 @@ def measure(compressor: Compressor, image: Image, effort: Search | None = None) 
     middle = time.perf_counter()
     (decoded,) = compressor.decompress([stream])
     end = time.perf_counter()
-    pixels = image.shape[0] * image.shape[1]
     row: Row = {
         "bytes": len(stream),
-        "bpp": 8 * len(stream) / pixels,
+        "bpp": bpp(stream, image),
         "psnr": psnr(decoded, image),
         "ms_ssim": ms_ssim(decoded, image),
         "seconds_encode": middle - start,
@@ -95,7 +93,7 @@ def measure(compressor: Compressor, image: Image, effort: Search | None = None) 
     ideal, reconstruction = by_likelihood(compressor.model, image)
     return row | {
         "float_bytes": ideal,
-        "float_bpp": 8 * ideal / pixels,
+        "float_bpp": 8 * ideal / (image.shape[0] * image.shape[1]),
         "float_psnr": psnr(reconstruction, image),
         "float_ms_ssim": ms_ssim(reconstruction, image),
     }

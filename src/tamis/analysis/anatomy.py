@@ -4,7 +4,6 @@ The figure is for teaching: the photo, where its bits go, and for the most expen
 latent, the mean and scale that were predicted for it, and the residual that remains to be coded.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ import torch
 from matplotlib.figure import Figure
 
 from tamis.bench.figures import save_figure
+from tamis.bench.metrics import psnr
 from tamis.codecs import Image
 from tamis.errors import TamisError
 from tamis.learned.models import LearnedModel
+from tamis.tasks.pixels import to_images, to_tensor
 
 Array = npt.NDArray[np.float32]
 
@@ -59,23 +60,20 @@ class Anatomy:
     @property
     def psnr(self) -> float:
         """Of the reconstruction, in dB; infinite if it is the photo."""
-        error = float(np.mean((self.photo.astype(float) - self.reconstruction) ** 2))
-        return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+        return psnr(self.reconstruction, self.photo)
 
 
 @torch.inference_mode()
 def dissect(model: LearnedModel, photo: Image) -> Anatomy:
     """Run `model` in evaluation mode on `photo`, `uint8 (H, W, 3)`, and keep what it computed."""
     model = model.eval()
-    x = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float() / 255
-    x_hat, latents, _ = model(x)
+    x_hat, latents, _ = model(to_tensor([photo]))
     bits = {name: -torch.log2(value[0]) for name, value in latents.likelihoods.items()}
-    pixels = (x_hat[0].clamp(0, 1) * 255).round().to(torch.uint8)
     y_hat = latents.y_hat[0]
     mean = torch.zeros_like(y_hat) if latents.mean is None else latents.mean[0]
     return Anatomy(
         photo=photo,
-        reconstruction=pixels.permute(1, 2, 0).numpy(),
+        reconstruction=to_images(x_hat)[0],
         y_hat=y_hat.numpy(),
         mean=mean.numpy(),
         scale=None if latents.scale is None else latents.scale[0].numpy(),

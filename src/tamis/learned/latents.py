@@ -6,8 +6,9 @@ on (Minnen and Singh 2020, section 3.3): what the synthesis and the context see 
 see in the real codec. In evaluation everything is rounded.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -39,7 +40,41 @@ class Latents(NamedTuple):
     z_hat: torch.Tensor | None = None
 
 
-class FactorizedLatents(nn.Module):
+class LatentModel(nn.Module, ABC):
+    """What quantizes y and says how probable it is.
+
+    Attributes:
+        density: of z, or of y where there is no z.
+        multiple: what height and width of an image are padded to a multiple of.
+    """
+
+    density: Density
+    multiple: ClassVar[int]
+
+    @abstractmethod
+    def hyper(self, y: torch.Tensor) -> torch.Tensor | None:
+        """z of `y`, `(N, N, H/4, W/4)`, before it is rounded; None without hyperprior."""
+
+    @abstractmethod
+    def code(
+        self, y: torch.Tensor, z: torch.Tensor | None, rounding: Rounding, noise: bool = False
+    ) -> Latents:
+        """Quantize `y` and `z` by `rounding`; the rate is that of values plus noise, or quantized.
+
+        Args:
+            y: `(N, M, H, W)`.
+            z: what `hyper` gave, or better.
+            rounding: what makes them whole.
+            noise: whether uniform noise stands for rounding where the rate is computed.
+        """
+
+    def forward(self, y: torch.Tensor) -> Latents:
+        """Quantize `y`, `(N, M, H, W)`, as training or evaluation wants it."""
+        rounding = straight_through_round if self.training else torch.round
+        return self.code(y, self.hyper(y), rounding, noise=self.training)
+
+
+class FactorizedLatents(LatentModel):
     """One density per channel of y (Ballé, Laparra, Simoncelli 2017).
 
     Attributes:
@@ -47,7 +82,7 @@ class FactorizedLatents(nn.Module):
         detached: whether the rate trains the densities only and leaves the transforms alone.
     """
 
-    multiple = 16
+    multiple: ClassVar[int] = 16
 
     def __init__(self, m: int, detached: bool = False) -> None:
         super().__init__()
@@ -56,10 +91,6 @@ class FactorizedLatents(nn.Module):
 
     def hyper(self, y: torch.Tensor) -> None:
         """There is no hyper latent."""
-
-    def forward(self, y: torch.Tensor) -> Latents:
-        """Quantize `y`, `(N, M, H, W)`."""
-        return self.code(y, None, _rounding(self.training), noise=self.training)
 
     def code(
         self, y: torch.Tensor, z: torch.Tensor | None, rounding: Rounding, noise: bool = False
@@ -70,7 +101,7 @@ class FactorizedLatents(nn.Module):
         return Latents(y_hat, {"y": self.density.likelihood(noisy(seen) if noise else y_hat)})
 
 
-class HyperpriorLatents(nn.Module):
+class HyperpriorLatents(LatentModel):
     """Gaussians whose scale, and mean if `means`, a hyper latent z tells (Ballé, Minnen 2018).
 
     Attributes:
@@ -80,7 +111,7 @@ class HyperpriorLatents(nn.Module):
         means: whether there are means; y is then rounded around them. Without, h_a sees |y|.
     """
 
-    multiple = 64
+    multiple: ClassVar[int] = 64
 
     def __init__(
         self, hyper_analysis: nn.Module, hyper_synthesis: nn.Module, density: Density, means: bool
@@ -95,10 +126,6 @@ class HyperpriorLatents(nn.Module):
         """z of `y`, `(N, N, H/4, W/4)`, before it is rounded."""
         return torch.as_tensor(self.hyper_analysis(y if self.means else y.abs()))
 
-    def forward(self, y: torch.Tensor) -> Latents:
-        """Quantize `y`, `(N, M, H, W)`."""
-        return self.code(y, self.hyper(y), _rounding(self.training), noise=self.training)
-
     def code(
         self, y: torch.Tensor, z: torch.Tensor | None, rounding: Rounding, noise: bool = False
     ) -> Latents:
@@ -112,7 +139,7 @@ class HyperpriorLatents(nn.Module):
         return Latents(y_hat, {"y": rated, "z": z_likelihood}, mean, scale, z_hat)
 
 
-class ContextLatents(nn.Module):
+class ContextLatents(LatentModel):
     """Gaussians with mean and scale from a hyper latent and from the causal window of y_hat.
 
     Two features meet at every position: the `context` of y_hat, which costs no bits, and what
@@ -134,7 +161,7 @@ class ContextLatents(nn.Module):
         context_channels: channels of y coded with context, counted from the first.
     """
 
-    multiple = 64
+    multiple: ClassVar[int] = 64
 
     def __init__(
         self,
@@ -162,10 +189,6 @@ class ContextLatents(nn.Module):
         """z of `y`, `(N, N, H/4, W/4)`, before it is rounded."""
         return torch.as_tensor(self.hyper_analysis(y))
 
-    def forward(self, y: torch.Tensor) -> Latents:
-        """Quantize `y`, `(N, M, H, W)`."""
-        return self.code(y, self.hyper(y), _rounding(self.training), noise=self.training)
-
     def code(
         self, y: torch.Tensor, z: torch.Tensor | None, rounding: Rounding, noise: bool = False
     ) -> Latents:
@@ -191,9 +214,6 @@ class ContextLatents(nn.Module):
         return mean, lower_bound(scale, SCALE_MINIMUM)
 
 
-LatentModel = FactorizedLatents | HyperpriorLatents | ContextLatents
-
-
 def quantize(y: torch.Tensor, centre: torch.Tensor | None, rounding: Rounding) -> torch.Tensor:
     """Round `y` to integers, or to integer distances from `centre`."""
     return rounding(y) if centre is None else rounding(y - centre) + centre
@@ -202,10 +222,6 @@ def quantize(y: torch.Tensor, centre: torch.Tensor | None, rounding: Rounding) -
 def noisy(y: torch.Tensor) -> torch.Tensor:
     """`y` plus uniform noise in [-1/2, 1/2): rounding for the rate (Ballé 2017, eq. 12)."""
     return y + torch.rand_like(y) - 0.5
-
-
-def _rounding(training: bool) -> Rounding:
-    return straight_through_round if training else torch.round
 
 
 def _quantize_z(

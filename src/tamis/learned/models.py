@@ -76,8 +76,10 @@ class LearnedModel(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Output:
         """Code `x`, `(N, 3, H, W)` in [0, 1], any size: padded for the model, cropped back."""
-        height, width = x.shape[2:]
-        latents: Latents = self.latents(self.analysis(self.pad(x)))
+        return self.output(self.latents(self.analysis(self.pad(x))), *x.shape[2:])
+
+    def output(self, latents: Latents, height: int, width: int) -> Output:
+        """Reconstruction and rate of `latents` for images of `height` by `width` pixels."""
         x_hat = self.synthesis(latents.y_hat)[:, :, :height, :width]
         rate = sum(bits(value) for value in latents.likelihoods.values()) / (height * width)
         return Output(x_hat, latents, torch.as_tensor(rate))

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 
-from tamis.learned.gaussian import bits
 from tamis.learned.latents import Rounding
 from tamis.learned.models import LearnedModel
 
@@ -94,9 +93,6 @@ def _cost(
     rounding: Rounding,
 ) -> torch.Tensor:
     """Bits per pixel plus priced distortion, without dimensions."""
-    height, width = x.shape[2:]
     y, z = found[0], found[1] if len(found) > 1 else None
-    latents = model.latents.code(y, z, rounding)
-    rate = sum(bits(value).sum() for value in latents.likelihoods.values()) / (height * width)
-    x_hat = model.synthesis(latents.y_hat)[:, :, :height, :width]
-    return torch.as_tensor(rate + price * 255**2 * (x_hat - x).square().mean())
+    output = model.output(model.latents.code(y, z, rounding), *x.shape[2:])
+    return output.bpp.sum() + price * 255**2 * (output.x_hat - x).square().mean()

@@ -4,7 +4,6 @@ import contextlib
 import copy
 import io
 import logging
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save
 
 from tamis import __version__
 from tamis.card import CARD, SAFETENSORS, sha256
+from tamis.mirror import write_whole
 from tamis.preprocessing.card import ONNX, Card
 from tamis.preprocessing.complexity import complexity
 from tamis.preprocessing.network import Network
@@ -48,7 +48,6 @@ def export(
         scale: by codec name, resolution factor by quality, if the model also picks that.
     """
     directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     plain = copy.deepcopy(network).cpu().eval()
     weights = {key: value.contiguous() for key, value in plain.state_dict().items()}
     contents = {ONNX: to_onnx(plain), SAFETENSORS: save(weights)}
@@ -70,8 +69,8 @@ def export(
         files={name: sha256(content) for name, content in contents.items()},
     )
     for name, content in contents.items():
-        write(directory / name, content)
-    write(directory / CARD, card.to_yaml())
+        write_whole(directory / name, content)
+    write_whole(directory / CARD, card.to_yaml())
     return card
 
 
@@ -117,13 +116,3 @@ def _quiet(logger: str) -> Any:
         yield
     finally:
         log.setLevel(level)
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tamis.card import CARD
-from tamis.codecs import Image
+from tamis.codecs import Image, bpp
 from tamis.learned import package
 from tamis.learned.card import Card
 from tamis.learned.compressor import Compressor
@@ -92,10 +92,7 @@ def measure(compressor: Compressor, photos: list[Image]) -> dict[str, float]:
     """
     streams = compressor.compress(photos)
     decoded = compressor.decompress(streams)
-    rates = [
-        8 * len(stream) / (photo.shape[0] * photo.shape[1])
-        for stream, photo in zip(streams, photos, strict=True)
-    ]
+    rates = [bpp(stream, photo) for stream, photo in zip(streams, photos, strict=True)]
     errors = [
         np.square(ours.astype(np.float64) - photo).mean()
         for ours, photo in zip(decoded, photos, strict=True)

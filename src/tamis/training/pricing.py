@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tamis.codecs import Image, get_codec
+from tamis.mirror import write_whole
 from tamis.training.ensemble import Ensemble
 from tamis.training.lagrangian import PlainCurve, measure_curve
 from tamis.training.recipe import Recipe
@@ -36,9 +37,7 @@ def plain_curves(
         "curves": {spec: vars(curve) for spec, curve in curves.items()},
         "lambda": {f"{s} {q}": value for (s, q), value in lambdas(recipe, curves).items()},
     }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(stored, indent=1))
-    partial.replace(path)
+    write_whole(path, json.dumps(stored, indent=1).encode())
     return curves
 
 
