@@ -183,3 +183,12 @@ def test_a_model_may_pick_the_resolution(copied: Path, photos: list[Image]) -> N
     assert sizes == {5: (40, 60), 20: (60, 90), 40: (80, 120)}
     keep = OnnxPreprocessor(copied, keep_size=True)
     assert keep(image, JPEG, 5).shape == image.shape
+
+
+def test_a_photo_is_not_scaled_below_the_smallest_side(copied: Path, photos: list[Image]) -> None:
+    edit(copied, scale={"jpeg": {10: 0.5}}, smallest_side=60)
+    model = OnnxPreprocessor(copied)
+    shapes = [
+        model(photos[0][:h, :w], JPEG, 10).shape[:2] for h, w in [(160, 200), (80, 120), (40, 90)]
+    ]
+    assert shapes == [(80, 100), (60, 90), (40, 90)]

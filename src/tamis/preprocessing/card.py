@@ -18,6 +18,8 @@ class Card(ModelCard):
         network: the network its weights belong to.
         codecs: lowest and highest quality trained for, by codec name.
         scale: for models that also pick the resolution: by codec name, factor by quality.
+        smallest_side: the shorter side is not scaled below this, in pixels; a photo that is
+            smaller keeps its size.
         multiple: heights and widths it takes are multiples of this.
         halo: how far an output pixel looks, in pixels.
     """
@@ -25,5 +27,6 @@ class Card(ModelCard):
     network: str
     codecs: dict[str, tuple[int, int]] = Field(min_length=1)
     scale: dict[str, dict[int, Factor]] = Field(default={})
+    smallest_side: int = Field(default=0, ge=0)
     multiple: int = Field(gt=0)
     halo: int = Field(ge=0)

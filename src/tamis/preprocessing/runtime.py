@@ -53,10 +53,8 @@ class OnnxPreprocessor(NeuralPreprocessor):
         Where the card says a scale for the codec, images are made smaller first.
         """
         self.check(codec, quality)
-        factor = self.factor(codec, quality)
-        if factor < 1:
-            images = [Downscale(factor).apply(image) for image in images]
-        return super().batch(images, codec, quality)
+        scaled = [self._scaled(image, self.factor(codec, quality)) for image in images]
+        return super().batch(scaled, codec, quality)
 
     def factor(self, codec: Codec, quality: int) -> float:
         """By what both sides are multiplied at `quality`: linear between those of the card."""
@@ -64,6 +62,11 @@ class OnnxPreprocessor(NeuralPreprocessor):
         if self.keep_size or not factors:
             return 1.0
         return float(np.interp(quality, [q for q, _ in factors], [f for _, f in factors]))
+
+    def _scaled(self, image: Image, factor: float) -> Image:
+        """`image` made smaller by `factor`, or as far as the card's smallest side allows."""
+        factor = max(factor, self.card.smallest_side / min(image.shape[:2]))
+        return Downscale(factor).apply(image) if factor < 1 else image
 
     def run(self, x: Planes, strengths: npt.NDArray[np.float32]) -> Planes:
         """Filter padded planes `(N, 3, H, W)`."""
