@@ -2,14 +2,24 @@
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tamis.codecs import Image, get_codec
 from tamis.errors import TamisError, UnknownNameError
-from tamis.tasks import Classify, ClassifyWith, DifferentiableTask, get_differentiable, get_task
+from tamis.tasks import (
+    Classify,
+    ClassifyWith,
+    DifferentiableTask,
+    FeatureTask,
+    LabelledTask,
+    get_differentiable,
+    get_task,
+)
 from tamis.tasks.classify import score_logits
 from tamis.tasks.pixels import to_tensor
 
@@ -163,11 +173,71 @@ def test_prepare_is_the_models_own_validation_crop(lite: Classify, photos: list[
 
 
 def test_cross_entropy_with_the_right_label_is_the_smaller(lite: Classify, photos: list[Image]):
-    coffee = to_tensor([photos[3]])
+    coffee = to_tensor([photos[3]]).requires_grad_(True)
+    right, wrong = (lite.label_loss(coffee, [k]) for k in (ESPRESSO, 1))
+    assert right.item() < 1 < wrong.item()
+    assert isinstance(lite, LabelledTask)
+    right.backward()
+    assert coffee.grad is not None and coffee.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("label", [1000, -1, None])
+def test_a_label_that_is_no_class_is_refused(lite: Classify, label: int | None) -> None:
+    with pytest.raises(TamisError, match="class indices 0 to 999, not"):
+        lite.label_loss(torch.zeros(1, 3, 224, 224), [label])
+
+
+def test_the_loss_is_divergence_plus_feature_distance(photos: list[Image]) -> None:
+    task = Classify("efficientnet_lite0", ["blocks.2"], size=64)
+    x = to_tensor([photos[3]])
     with torch.no_grad():
-        outputs = lite.outputs(coffee)
-    right, wrong = (float(lite.label_loss(outputs, torch.tensor([k]))) for k in (ESPRESSO, 1))
-    assert right < 1 < wrong
+        outputs, reference = task.outputs(0.9 * x), task.outputs(x)
+    plain = Classify("efficientnet_lite0", size=64)
+    assert isinstance(plain, FeatureTask)
+    both, features = task.loss(outputs, reference), task.feature_loss(outputs, reference)
+    assert float(features) > 0
+    assert float(both - features) == pytest.approx(float(plain.loss(outputs, reference)), rel=1e-4)
+    with pytest.raises(TamisError, match="no features to compare"):
+        plain.feature_loss(outputs, reference)
+
+
+def test_a_size_of_ones_own_is_in_the_name(photos: list[Image]) -> None:
+    task = get_task("classify:efficientnet_lite0:size=96")
+    assert task.name == "classify:efficientnet_lite0:size=96"
+    assert task.prepare(photos[0]).shape == (96, 96, 3)
+    assert task.predict(photos[:1]).shape == (1, 1000)
+
+
+@pytest.mark.parametrize("network", ["efficientnet_lite0", "resnet18", "torchvision.resnet18"])
+def test_random_weights_fetch_nothing(network: str) -> None:
+    task = get_differentiable(f"classify:{network}:weights=random:size=64")
+    assert task.name.endswith(":weights=random")
+    x = torch.rand(1, 3, 64, 64, requires_grad=True)
+    task.outputs(x)["logits"].square().sum().backward()
+    assert x.grad is not None and x.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    "spec", ["efficientnet_lite0:size=big", "efficientnet_lite0:weights=best", "a:colour=red"]
+)
+def test_a_wrong_option_is_named_with_the_right_ones(spec: str) -> None:
+    with pytest.raises(TamisError, match="a classifier is written classify:NAME"):
+        get_task(f"classify:{spec}")
+
+
+def test_tuned_weights_are_loaded_and_named(lite: Classify, tmp_path: Path) -> None:
+    path = tmp_path / "tuned.safetensors"
+    weights = {key: value.contiguous() for key, value in lite.net.state_dict().items()}
+    weights["classifier.bias"] = weights["classifier.bias"] + 1
+    save_file(weights, path)
+    task = get_task(f"classify:efficientnet_lite0:tuned={path}")
+    x = [np.zeros((224, 224, 3), np.uint8)]
+    assert np.allclose(task.predict(x), lite.predict(x) + 1, atol=1e-4)
+    assert str(path) in task.name
+    with pytest.raises(TamisError, match="another network"):
+        get_task(f"classify:efficientnet_lite1:tuned={path}")
+    with pytest.raises(TamisError, match="no weights file"):
+        get_task("classify:efficientnet_lite0:tuned=missing.safetensors")
 
 
 def test_a_classifier_is_a_differentiable_task_and_a_bare_name_makes_one(lite: Classify) -> None:

@@ -1,6 +1,13 @@
 """What the machine does with the pixels, behind one protocol."""
 
-from tamis.tasks.base import DifferentiableTask, Measure, Predictions, Task
+from tamis.tasks.base import (
+    DifferentiableTask,
+    FeatureTask,
+    LabelledTask,
+    Measure,
+    Predictions,
+    Task,
+)
 from tamis.tasks.classify import Classify, ClassifyWith
 from tamis.tasks.onnx_network import OnnxNetwork
 from tamis.tasks.registry import get_differentiable, get_task
@@ -9,6 +16,8 @@ __all__ = [
     "Classify",
     "ClassifyWith",
     "DifferentiableTask",
+    "FeatureTask",
+    "LabelledTask",
     "Measure",
     "OnnxNetwork",
     "Predictions",

@@ -67,3 +67,28 @@ class DifferentiableTask(Task, Protocol):
     def loss(self, outputs: Any, reference: Any) -> torch.Tensor:
         """Distance of `outputs` to the outputs on the originals, `(N,)`, smooth, zero if equal."""
         ...
+
+
+@runtime_checkable
+class LabelledTask(Task, Protocol):
+    """A task with a training loss of its own against labels."""
+
+    def label_loss(self, x: torch.Tensor, labels: Sequence[Any]) -> torch.Tensor:
+        """Training loss on `x`, `(N, 3, H, W)` in [0, 1], with a gradient to it, `(N,)`.
+
+        Labels are what `score` takes, one for each picture of `x`, and none of them None.
+        """
+        ...
+
+
+@runtime_checkable
+class FeatureTask(DifferentiableTask, Protocol):
+    """A differentiable task that can look at layers inside its network alone."""
+
+    def feature_loss(self, outputs: Any, reference: Any) -> torch.Tensor:
+        """The part of `loss` that is due to the feature layers, `(N,)`.
+
+        Raises:
+            TamisError: the task was made without any.
+        """
+        ...

@@ -1,6 +1,7 @@
 """Classification: scores against labels or against the network's own view of the originals."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tamis.errors import TamisError, UnknownNameError
 from tamis.spec import Spec
 from tamis.tasks.base import Measure, Predictions
 from tamis.tasks.pixels import batches, centre_crop, fit
-from tamis.tasks.weights import load_network
+from tamis.tasks.weights import load_network, load_tuned
 
 MEASURES: dict[str, Measure] = {
     "kl": Measure(False, True, "KL divergence to the original's prediction (nats)"),
@@ -59,19 +60,37 @@ def _log_softmax(logits: Predictions) -> npt.NDArray[np.float64]:
 class Classify:
     """A classification network by name (`classify:efficientnet_lite0`).
 
-    Attributes:
-        name: the spec.
-        size: side of the square the network takes, pixels.
+    Args:
+        network: see `tamis.tasks.weights.load_network`.
         features: names of layers whose outputs the loss compares as well, each by the squared
             distance relative to the original's energy.
+        size: side of the square the network is given, pixels; by default what it was trained with.
+        tuned: weights that `tamis.training.finetune` wrote, instead of the published ones.
+        random: random weights: for tests and for counting operations.
+
+    Attributes:
+        name: the spec, without `features`, which change the loss alone.
     """
 
     measures: Mapping[str, Measure] = MEASURES
 
-    def __init__(self, network: str, features: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        network: str,
+        features: Sequence[str] = (),
+        *,
+        size: int | None = None,
+        tuned: str | Path | None = None,
+        random: bool = False,
+    ) -> None:
         self.name = f"classify:{network}"
-        self.net, self.pipeline = load_network(network)
-        self.size = self.pipeline.size
+        self.net, self.pipeline = load_network(network, random=random)
+        self.size = size or self.pipeline.size
+        self.name += f":size={size}" if size else ""
+        if tuned is not None:
+            load_tuned(self.net, tuned)
+            self.name += f":tuned={tuned}"
+        self.name += ":weights=random" if random else ""
         self.features = tuple(features)
         self._mean = torch.tensor(self.pipeline.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(self.pipeline.std).view(1, 3, 1, 1)
@@ -84,10 +103,26 @@ class Classify:
 
     @classmethod
     def from_spec(cls, spec: Spec) -> "Classify":
-        """`classify:NAME[:features=blocks.2+blocks.4]`."""
-        if spec.value is None or set(spec.options) - {"features"}:
-            raise TamisError("a classifier is written classify:NAME[:features=LAYER+LAYER]")
-        return cls(spec.value, [x for x in spec.options.get("features", "").split("+") if x])
+        """`classify:NAME[:features=blocks.2+blocks.4][:size=128][:tuned=PATH|:weights=random]`."""
+        options = spec.options
+        size, weights = options.get("size", "0"), options.get("weights", "random")
+        if (
+            spec.value is None
+            or set(options) - {"features", "size", "tuned", "weights"}
+            or weights != "random"
+            or not (size.isascii() and size.isdigit())
+        ):
+            raise TamisError(
+                "a classifier is written "
+                "classify:NAME[:features=LAYER+LAYER][:size=PIXELS][:tuned=PATH][:weights=random]"
+            )
+        return cls(
+            spec.value,
+            [x for x in options.get("features", "").split("+") if x],
+            size=int(size) or None,
+            tuned=options.get("tuned"),
+            random="weights" in options,
+        )
 
     def _remember(self, layer: str) -> Callable[[nn.Module, Any, torch.Tensor], None]:
         def hook(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
@@ -119,15 +154,38 @@ class Classify:
         """KL(reference || outputs) in nats plus the feature distances, `(N,)`."""
         log_p = F.log_softmax(reference["logits"], dim=1)
         log_q = F.log_softmax(outputs["logits"], dim=1)
-        loss = (log_p.exp() * (log_p - log_q)).sum(dim=1)
+        kl = (log_p.exp() * (log_p - log_q)).sum(dim=1)
+        return kl + self.feature_loss(outputs, reference) if self.features else kl
+
+    def feature_loss(
+        self, outputs: Mapping[str, torch.Tensor], reference: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Sum over the feature layers of |change|^2 / |original's output|^2, `(N,)`.
+
+        Raises:
+            TamisError: the task was made without `features`.
+        """
+        if not self.features:
+            raise TamisError(f"{self.name} has no features to compare; add :features=LAYER+LAYER")
+        parts = []
         for layer in self.features:
             gap = (outputs[layer] - reference[layer]).float().square().flatten(1).mean(dim=1)
-            loss = loss + gap / reference[layer].float().square().flatten(1).mean(dim=1)
-        return loss
+            parts.append(gap / reference[layer].float().square().flatten(1).mean(dim=1))
+        return torch.stack(parts).sum(dim=0)
 
-    def label_loss(self, outputs: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy with class indices `(N,)`, in nats, `(N,)`."""
-        return F.cross_entropy(outputs["logits"], labels, reduction="none")
+    def label_loss(self, x: torch.Tensor, labels: Sequence[Any]) -> torch.Tensor:
+        """Cross-entropy of `x`, `(N, 3, H, W)` in [0, 1], with class indices, in nats, `(N,)`.
+
+        Raises:
+            TamisError: a label that is not a class index of the network.
+        """
+        logits = self.outputs(x)["logits"]
+        if bad := [k for k in labels if not isinstance(k, int) or not 0 <= k < logits.shape[1]]:
+            raise TamisError(
+                f"{self.name} learns from class indices 0 to {logits.shape[1] - 1}, not {bad[0]}"
+            )
+        wanted = torch.tensor(list(labels), device=logits.device)
+        return F.cross_entropy(logits, wanted, reduction="none")
 
     def score(
         self,

@@ -10,6 +10,8 @@ import timm
 import torch
 from huggingface_hub import constants
 from huggingface_hub.utils import get_session
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from tamis.errors import MissingPackageError, TamisError, UnknownNameError
@@ -36,11 +38,12 @@ class Pipeline:
     std: tuple[float, float, float]
 
 
-def load_network(name: str) -> tuple[nn.Module, Pipeline]:
+def load_network(name: str, random: bool = False) -> tuple[nn.Module, Pipeline]:
     """The frozen network `name` in evaluation mode, and its input pipeline.
 
     `efficientnet_lite0`, `1`, `2` need no internet. Other names are looked up in timm, then
-    (as `torchvision.NAME`) in torchvision, and fetch their weights from the hub.
+    (as `torchvision.NAME`) in torchvision, and fetch their weights from the hub. `random` builds
+    the network with random weights and fetches nothing.
 
     Raises:
         UnknownNameError: neither library has a classifier of that name.
@@ -48,17 +51,36 @@ def load_network(name: str) -> tuple[nn.Module, Pipeline]:
         TamisError: the hub cannot be reached and its cache does not have the weights.
     """
     if name in LITE_NETWORKS:
-        net, pipeline = _load_lite(name)
+        net, pipeline = _load_lite(name, random)
     elif name.startswith("torchvision."):
-        net, pipeline = _load_torchvision(name.removeprefix("torchvision."))
+        net, pipeline = _load_torchvision(name.removeprefix("torchvision."), random)
     else:
-        net, pipeline = _load_timm(name)
+        net, pipeline = _load_timm(name, random)
     fold_batch_norms(net.eval(), torch.zeros(1, 3, pipeline.size, pipeline.size))
     net.requires_grad_(False)
     return net.to(memory_format=torch.channels_last), pipeline
 
 
-def _load_lite(name: str) -> tuple[nn.Module, Pipeline]:
+def load_tuned(net: nn.Module, path: str | Path) -> None:
+    """Give a network of `load_network` the weights that `tamis.training.finetune` wrote.
+
+    Raises:
+        TamisError: the file is missing, is not safetensors, or holds another network's weights.
+    """
+    try:
+        net.load_state_dict(load_file(path))
+    except FileNotFoundError as error:
+        raise TamisError(f"there is no weights file {path}") from error
+    except (SafetensorError, OSError) as error:
+        raise TamisError(f"{path} is not a safetensors file: {error}") from error
+    except RuntimeError as error:
+        raise TamisError(f"{path} holds the weights of another network") from error
+
+
+def _load_lite(name: str, random: bool) -> tuple[nn.Module, Pipeline]:
+    if random:
+        net = timm.create_model(f"tf_{name}", pretrained=False)
+        return net, _timm_pipeline(net)
     module = LITE_NETWORKS[name]
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None:
@@ -74,10 +96,13 @@ def _load_lite(name: str) -> tuple[nn.Module, Pipeline]:
     return net, _timm_pipeline(net)
 
 
-def _load_timm(name: str) -> tuple[nn.Module, Pipeline]:
+def _load_timm(name: str, random: bool) -> tuple[nn.Module, Pipeline]:
     if not timm.is_model(name):
         near = [n for n in timm.list_models() if n.startswith(name.split("_")[0][:6])]
         raise UnknownNameError("classifier", name, [*LITE_NETWORKS, *near[:20]])
+    if random:
+        net = timm.create_model(name, pretrained=False)
+        return net, _timm_pipeline(net)
     try:
         with _hub_asked_once():
             net = timm.create_model(name, pretrained=True)
@@ -108,14 +133,14 @@ def _timm_pipeline(net: nn.Module) -> Pipeline:
     return Pipeline(config["input_size"][1], config["crop_pct"], config["mean"], config["std"])
 
 
-def _load_torchvision(name: str) -> tuple[nn.Module, Pipeline]:
+def _load_torchvision(name: str, random: bool) -> tuple[nn.Module, Pipeline]:
     import torchvision.models as zoo
 
     if name not in zoo.list_models(zoo):
         raise UnknownNameError("torchvision classifier", name, zoo.list_models(zoo))
     weights = zoo.get_model_weights(name).DEFAULT
     try:
-        net = zoo.get_model(name, weights=weights)
+        net = zoo.get_model(name, weights=None if random else weights)
     except Exception as error:
         raise TamisError(_offline(name, error)) from error
     preset = weights.transforms()
