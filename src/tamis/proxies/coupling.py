@@ -98,6 +98,11 @@ class Coupling:
         """The rate slope at `quality`; starts at a typical value."""
         return self.slopes.setdefault(quality, RateSlope())
 
+    def to(self, device: torch.device) -> None:
+        """Move a proxy that has weights; the codec works on the processor."""
+        if isinstance(self.proxy, torch.nn.Module):
+            self.proxy.to(device)
+
     def __call__(self, x: torch.Tensor, quality: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Code `x`, `(N, 3, H, W)` in [0, 1]; rate `(N,)` in bits per pixel."""
         x_proxy, rate_proxy = self.proxy(x, quality)

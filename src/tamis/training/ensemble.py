@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from tamis.codecs import Image
@@ -34,11 +34,20 @@ class Ensemble:
         self.tasks = list(tasks)
         self.weights = torch.tensor(list(weights))
         self.precision = precision
+        self.device = torch.device("cpu")
 
     @property
     def names(self) -> list[str]:
         """Spec of every task."""
         return [task.name for task in self.tasks]
+
+    def to(self, device: torch.device) -> None:
+        """Move what the tasks hold, networks and tensors, to `device`."""
+        self.device = device
+        for task in self.tasks:
+            for name, part in vars(task).items():
+                if isinstance(part, nn.Module | Tensor):
+                    setattr(task, name, part.to(device))
 
     def distances(self, decoded: Tensor, original: Tensor, only: int | None = None) -> Tensor:
         """Loss of every task on every picture, `(K, N)`; of task `only` alone, `(1, N)`.
@@ -80,7 +89,6 @@ class Ensemble:
         parts = []
         for start in range(0, len(originals), batch):
             part = slice(start, start + batch)
-            parts.append(
-                self.total(self.distances(to_tensor(decoded[part]), to_tensor(originals[part])))
-            )
-        return np.asarray(torch.cat(parts).double().numpy())
+            x_hat, x = (to_tensor(images[part]).to(self.device) for images in (decoded, originals))
+            parts.append(self.total(self.distances(x_hat, x)))
+        return np.asarray(torch.cat(parts).double().cpu().numpy())

@@ -56,6 +56,10 @@ class PreprocessorTraining(L.LightningModule):
         self.objective = objective
         self.terms: Terms | None = None
 
+    def on_fit_start(self) -> None:
+        """Bring the tasks and the proxies to the network."""
+        self.objective.to(self.device)
+
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """The loss of one batch."""
         terms = self.objective(self.network, batch)
@@ -73,10 +77,9 @@ class PreprocessorTraining(L.LightningModule):
         return terms.loss
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam with the recipe's schedule."""
+        """The recipe's optimiser and schedule."""
         settings = self.recipe.optimiser
-        adam = torch.optim.Adam(self.network.parameters(), settings.learning_rate)
-        return scheduled(adam, settings, self.recipe.steps)
+        return scheduled(optimiser(self.network, settings), settings, self.recipe.steps)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of."""
@@ -145,6 +148,7 @@ def train_preprocessor(
         steps=recipe.steps,
         clip=recipe.optimiser.clip,
         resume=bool(state),
+        accelerator=recipe.accelerator,
     )
     if not validation.rows:  # killed between the last state and the export
         validation.run(module.network, recipe.steps)
@@ -169,8 +173,9 @@ def _network(recipe: Recipe) -> Network:
 
 def _couplings(recipe: Recipe) -> dict[str, Coupling]:
     codecs = {entry.spec: get_codec(entry.spec) for entry in recipe.codecs}
+    name = os.path.expandvars(recipe.proxy)
     return {
-        spec: Coupling(codec, get_proxy(codec), forward=recipe.forward, threads=recipe.threads)
+        spec: Coupling(codec, get_proxy(codec, name=name), recipe.forward, recipe.threads)
         for spec, codec in codecs.items()
     }
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from tamis.codecs import get_codec
@@ -60,12 +61,23 @@ class CodecRecipe(Section):
         lambda_: bpp a unit of task loss is worth: a value per quality, or `auto`, the slope of the
             plain codec's own curve (`docs/concepts/lambda.md`). Written `lambda` in YAML.
         lambda_scale: factor on every lambda.
+        scale: factor on both sides of the photo before the network, by quality, linear between
+            those given; none keeps the size. The plain curve and its prices are those of the
+            codec behind the same scaling, so what is learned is what scaling alone does not give.
     """
 
     spec: str
     qualities: Annotated[tuple[int, ...], Field(min_length=1)]
     lambda_: Literal["auto"] | dict[int, Positive] = Field("auto", alias="lambda")
     lambda_scale: Positive = 1.0
+    scale: dict[int, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+
+    def factor(self, quality: int) -> float:
+        """By what both sides are multiplied at `quality`."""
+        if not self.scale:
+            return 1.0
+        qualities = sorted(self.scale)
+        return float(np.interp(quality, qualities, [self.scale[q] for q in qualities]))
 
     @field_validator("lambda_", mode="before")
     @classmethod
@@ -121,8 +133,13 @@ class AugmentationRecipe(Section):
 
 
 class OptimiserRecipe(Section):
-    """Adam: a linear warm-up, then a cosine to zero or a constant rate; gradients clipped."""
+    """A linear warm-up, then a cosine to zero or a constant rate; gradients clipped.
 
+    Attributes:
+        method: `adam`, or `soap`, Adam in a basis in which the curvature is nearly diagonal.
+    """
+
+    method: Literal["adam", "soap"] = "adam"
     learning_rate: Positive = 3e-4
     schedule: Literal["cosine", "constant"] = "cosine"
     warm_up: Annotated[int, Field(ge=0)] = 100
@@ -177,10 +194,13 @@ class Recipe(Section):
             [0, 1]: at beta 100 a PSNR of 30 dB costs as much as 0.1 bpp.
         tasks_in_turn: one task a step, in turn, as an estimate of the sum: as many steps more in
             the same time as there are tasks.
+        proxy: whose gradients stand for the codec's: `dct`, the analytic one; `learned`, the one
+            shipped for the codec; or `learned:DIRECTORY`; `$VARIABLE` is expanded.
         forward: values of image and rate from the real `codec`, or from the `proxy` (ablation).
         compare_every: steps between comparisons with the plain codec on the training batch.
         precision: arithmetic of the task networks; the preprocessor is always float32.
         threads: processor threads for torch and for the codec.
+        accelerator: `auto` takes a GPU where torch finds one.
         out: folder of the run: state, logs, samples and, under `name`, the exported model.
         licence: SPDX identifier for the model card.
         covers: codecs and quality ranges that the card allows besides those trained on: further
@@ -196,6 +216,7 @@ class Recipe(Section):
     tasks: Annotated[tuple[TaskRecipe, ...], Field(min_length=1)]
     beta: NotNegative = 0.5
     tasks_in_turn: bool = False
+    proxy: Annotated[str, Field(pattern=r"^(dct|learned(:.+)?)$")] = "dct"
     forward: Literal["codec", "proxy"] = "codec"
     augmentation: AugmentationRecipe = AugmentationRecipe()
     optimiser: OptimiserRecipe = OptimiserRecipe()
@@ -204,6 +225,7 @@ class Recipe(Section):
     batch: Count = 16
     seed: int = 0
     threads: Count = 2
+    accelerator: Accelerator = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
     compare_every: Count = 20
     checkpoint: CheckpointRecipe = CheckpointRecipe()
@@ -222,7 +244,9 @@ class Recipe(Section):
 
     def fingerprint(self) -> str:
         """Hash of what the result depends on: all but where, how often and how fast it is kept."""
-        return self.digest(without={"out", "checkpoint", "threads", "validation", "covers"})
+        return self.digest(
+            without={"out", "checkpoint", "threads", "accelerator", "validation", "covers"}
+        )
 
 
 def load_recipe(path: str | Path) -> Recipe:
