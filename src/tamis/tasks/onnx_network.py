@@ -14,6 +14,7 @@ from tamis.codecs import Image
 from tamis.errors import MissingPackageError, TamisError
 from tamis.spec import Spec
 from tamis.tasks.base import Measure, Predictions
+from tamis.tasks.distance import relative_distance
 from tamis.tasks.pixels import batches, fit, resize
 
 Outputs = tuple[torch.Tensor, ...]
@@ -101,9 +102,7 @@ class OnnxNetwork:
 
     def loss(self, outputs: Outputs, reference: Outputs) -> torch.Tensor:
         """The distance of the class docstring, `(N,)`."""
-        gaps = [
-            _distance(o.flatten(1), r.flatten(1)) for o, r in zip(outputs, reference, strict=True)
-        ]
+        gaps = [relative_distance(o, r) for o, r in zip(outputs, reference, strict=True)]
         return torch.stack(gaps).mean(dim=0)
 
     def score(
@@ -126,11 +125,6 @@ class OnnxNetwork:
                     o[0].numel() for o in self.outputs(torch.zeros(1, 3, height, width))
                 ]
         return self._widths
-
-
-def _distance(output: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-    spread = (reference - reference.mean(dim=1, keepdim=True)).abs().mean(dim=1)
-    return (output - reference).abs().mean(dim=1) / spread.clamp_min(1e-6)
 
 
 def _tuple(outputs: Any) -> tuple[torch.Tensor, ...]:
