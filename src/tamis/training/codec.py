@@ -25,7 +25,6 @@ from tamis.training.codec_monitor import (
     StepValues,
 )
 from tamis.training.codec_objective import CodecObjective, Cost
-from tamis.training.codec_optimiser import optimiser
 from tamis.training.codec_precision import train_in_bfloat16
 from tamis.training.codec_recipe import CodecRecipe, Rung, load_codec_recipe
 from tamis.training.fitting import (
@@ -36,6 +35,7 @@ from tamis.training.fitting import (
     use_threads,
     write_recipe,
 )
+from tamis.training.optimiser import optimiser
 from tamis.training.photos import Photos
 
 MEDIANS_EVERY = 100

@@ -62,8 +62,9 @@ class Objective:
 
     def __call__(self, network: nn.Module, batch: Batch) -> Terms:
         """Loss of `network` on `batch`: imitation where it has a target, else rate and tasks."""
-        filtered = network(batch.source, batch.strength).clamp(0, 1)
-        fidelity = (filtered - batch.source).square().mean()
+        source = batch.source if batch.target is not None else self._scaled(batch)
+        filtered = network(source, batch.strength).clamp(0, 1)
+        fidelity = (filtered - source).square().mean()
         values = {"psnr": -10 * math.log10(max(fidelity.item(), 1e-10))}
         if batch.target is not None:
             loss = self._imitation(filtered, batch.target, batch)
@@ -108,7 +109,7 @@ class Objective:
         if factor == 1:
             return batch.source
         images = [scale(image, factor) for image in to_images(batch.source)]
-        return to_tensor(images).contiguous(memory_format=torch.channels_last)
+        return to_tensor(images).to(batch.source.device)
 
     @torch.no_grad()
     def _calibrate(

@@ -35,6 +35,7 @@ from tamis.training.fitting import (
 )
 from tamis.training.monitor import StepLog, Validation
 from tamis.training.objective import Objective, Terms
+from tamis.training.optimiser import optimiser
 from tamis.training.photos import Photos
 from tamis.training.pricing import CURVES, lambdas, plain_curves
 from tamis.training.recipe import Recipe, load_recipe
@@ -199,6 +200,9 @@ def _export(
         network.to(memory_format=torch.contiguous_format),
         directory,
         codecs=codecs,
+        scale={get_codec(entry.spec).name: entry.scale for entry in recipe.codecs if entry.scale}
+        | recipe.covers_scale,
+        smallest_side=recipe.smallest_side,
         recipe=Path(source).name if source else recipe.name,
         data=recipe.data.description or f"{photos} photos of {', '.join(recipe.data.folders)}",
         licence=recipe.licence,

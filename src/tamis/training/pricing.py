@@ -27,7 +27,7 @@ def plain_curves(
             }
     curves = {
         entry.spec: measure_curve(
-            get_codec(entry.spec), entry.qualities, held_out, ensemble, recipe.threads
+            get_codec(entry.spec), entry.qualities, held_out, ensemble, recipe.threads, entry.factor
         )
         for entry in recipe.codecs
     }

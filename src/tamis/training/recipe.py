@@ -13,6 +13,7 @@ from tamis.training.recipe_file import Section, load, parse
 Cropping = Literal["resized", "whole", "native", "reflected"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Positive = Annotated[float, Field(gt=0)]
+Factor = Annotated[float, Field(gt=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -70,7 +71,7 @@ class CodecRecipe(Section):
     qualities: Annotated[tuple[int, ...], Field(min_length=1)]
     lambda_: Literal["auto"] | dict[int, Positive] = Field("auto", alias="lambda")
     lambda_scale: Positive = 1.0
-    scale: dict[int, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    scale: dict[int, Factor] = Field(default_factory=dict)
 
     def factor(self, quality: int) -> float:
         """By what both sides are multiplied at `quality`."""
@@ -205,6 +206,8 @@ class Recipe(Section):
         licence: SPDX identifier for the model card.
         covers: codecs and quality ranges that the card allows besides those trained on: further
             qualities of the same codec, or a codec of the same kind, such as `vvc` beside `bpg`.
+        covers_scale: factors on both sides by quality for codecs in `covers`.
+        smallest_side: in use, photos are not scaled below this shorter side, in pixels.
     """
 
     name: Name
@@ -233,6 +236,8 @@ class Recipe(Section):
     out: str
     licence: str = "Apache-2.0"
     covers: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    covers_scale: dict[str, dict[int, Factor]] = Field(default_factory=dict)
+    smallest_side: Annotated[int, Field(ge=0)] = 0
 
     @field_validator("codecs")
     @classmethod
@@ -244,9 +249,8 @@ class Recipe(Section):
 
     def fingerprint(self) -> str:
         """Hash of what the result depends on: all but where, how often and how fast it is kept."""
-        return self.digest(
-            without={"out", "checkpoint", "threads", "accelerator", "validation", "covers"}
-        )
+        kept = {"out", "checkpoint", "threads", "accelerator", "validation"}
+        return self.digest(without=kept | {"covers", "covers_scale", "smallest_side"})
 
 
 def load_recipe(path: str | Path) -> Recipe:

@@ -1,9 +1,9 @@
-"""The optimisers a learned codec can be trained with."""
+"""The optimisers that training can use."""
 
 import torch
 from pytorch_optimizer import SOAP
 
-from tamis.training.codec_recipe import CodecOptimiserRecipe
+from tamis.training.recipe import OptimiserRecipe
 
 PRECONDITION_EVERY = 10
 """Steps between SOAP's updates of its eigenbasis (its authors' choice)."""
@@ -12,11 +12,11 @@ WIDEST = 1024
 """Sides of a weight above this keep their own basis: an eigenbasis costs the cube of the side."""
 
 
-def optimiser(model: torch.nn.Module, settings: CodecOptimiserRecipe) -> torch.optim.Optimizer:
+def optimiser(model: torch.nn.Module, settings: OptimiserRecipe) -> torch.optim.Optimizer:
     """The optimiser that `settings` name, for all parameters of `model`.
 
-    GDN couples the channels of a transform, so the curvature is far from diagonal, which is all
-    that Adam sees of it. SOAP is Adam in a basis where it nearly is.
+    The layers of a transform couple its channels (GDN above all), so the curvature is far from
+    diagonal, which is all that Adam sees of it. SOAP is Adam in a basis where it nearly is.
     """
     if settings.method == "adam":
         return torch.optim.Adam(model.parameters(), settings.learning_rate)
