@@ -33,6 +33,14 @@ def train_codec(recipe: Recipe, resume: Resume = True) -> None:
         OUT.print(f"written: {path}", soft_wrap=True, markup=False)
 
 
+@train.command("proxy")
+def train_proxy(recipe: Recipe, resume: Resume = True) -> None:
+    """Fit a learned codec to a codec that has no gradient, as a recipe says."""
+    from tamis.training.proxy import train_proxy as run
+
+    OUT.print(f"written: {run(recipe, resume=resume)}", soft_wrap=True, markup=False)
+
+
 @convert.command("compressai")
 def convert_compressai(
     checkpoint: Annotated[Path, typer.Argument(help="Its weights.", show_default=False)],

@@ -1,6 +1,5 @@
 """Trains a learned codec for one rate after another from a recipe; see `train_codec`."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from rich.console import Console
 
-from tamis.errors import RecipeError
 from tamis.learned.models import LearnedModel, create_model
 from tamis.tasks.pixels import to_tensor
 from tamis.training.checkpoint import SaveState, read_state
@@ -28,6 +26,7 @@ from tamis.training.codec_objective import CodecObjective, Cost
 from tamis.training.codec_precision import train_in_bfloat16
 from tamis.training.codec_recipe import CodecRecipe, Rung, load_codec_recipe
 from tamis.training.fitting import (
+    clip_gradients,
     expand,
     fit,
     open_folder,
@@ -96,14 +95,9 @@ class CodecTraining(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of all gradients together, and look at it: it tells of every overflow."""
+        """See `fitting.clip_gradients`."""
         clip = self.recipe.optimiser.clip
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip))
-        if not math.isfinite(norm):
-            raise RecipeError(
-                f"the loss or its gradient is not finite at step {self.global_step}; "
-                "lower optimiser.learning_rate"
-            )
+        norm = clip_gradients(self.model.parameters(), clip, self.global_step)
         assert self._cost is not None
         self.learning_rate = float(optimizer.param_groups[0]["lr"])
         loss, bpp, mse = (float(value) for value in self._cost)

@@ -67,6 +67,20 @@ def scheduled(
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def clip_gradients(parameters: Iterable[torch.nn.Parameter], clip: float, step: int) -> float:
+    """Clip the norm of all gradients together; the norm before, which tells of every overflow.
+
+    Raises:
+        RecipeError: it is not finite.
+    """
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip))
+    if not math.isfinite(norm):
+        raise RecipeError(
+            f"the loss or its gradient is not finite at step {step}; lower optimiser.learning_rate"
+        )
+    return norm
+
+
 def fit(
     module: L.LightningModule,
     batches: Iterable[Any],

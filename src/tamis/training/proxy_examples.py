@@ -54,6 +54,7 @@ class Examples:
         self.folder = folder / f"pool-{recipe.pool_fingerprint()}"
         self.start = start
         self.codec = get_codec(recipe.codec)
+        self.header_bits = header_bits(self.codec, recipe.qualities[0])
 
     def __len__(self) -> int:
         return self.recipe.steps
@@ -80,13 +81,12 @@ class Examples:
             pairs = zip(images, qualities, strict=True)
             files = [self.codec.encode(image, quality) for image, quality in pairs]
             _write(path, files)
-        empty = {quality: header_bits(self.codec, quality) for quality in set(qualities)}
         pixels = images[0].shape[0] * images[0].shape[1]
-        bits = [8 * len(f) - empty[q] for f, q in zip(files, qualities, strict=True)]
+        bits = [8 * len(file) - self.header_bits for file in files]
         return Example(
             x=to_tensor(images),
             coded=to_tensor([self.codec.decode(file) for file in files]),
-            bpp=torch.tensor(bits).clamp(min=0) / pixels,
+            bpp=torch.tensor(bits, dtype=torch.float32).clamp(min=0) / pixels,
             strength=torch.tensor([strength(self.codec, quality) for quality in qualities]),
         )
 

@@ -1,0 +1,181 @@
+"""Trains a learned codec to answer as another codec does, from a recipe; see `train_proxy`."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from rich.console import Console
+
+from tamis.card import CARD
+from tamis.learned.models import create_model
+from tamis.proxies.learned import ConditionedModel
+from tamis.proxies.package import save
+from tamis.training.checkpoint import SaveState, read_state
+from tamis.training.codec import MEDIANS_EVERY
+from tamis.training.codec_init import take_weights
+from tamis.training.codec_monitor import STEPS, MeanLog, StepValues
+from tamis.training.codec_precision import train_in_bfloat16
+from tamis.training.fitting import (
+    clip_gradients,
+    expand,
+    fit,
+    open_folder,
+    scheduled,
+    use_threads,
+    write_recipe,
+)
+from tamis.training.optimiser import optimiser
+from tamis.training.photos import Photos
+from tamis.training.proxy_examples import Example, Examples
+from tamis.training.proxy_monitor import VALIDATION, ProxyValidation
+from tamis.training.proxy_objective import gap
+from tamis.training.proxy_recipe import ProxyRecipe, load_proxy_recipe
+
+
+class ProxyTraining(L.LightningModule):
+    """The network, its loss and its optimiser.
+
+    Attributes:
+        network: what is trained.
+        values: what the last step leaves to log; its error is that to the codec's pictures.
+        learning_rate: that of the last step; the schedule has moved on when it is logged.
+    """
+
+    def __init__(self, recipe: ProxyRecipe, network: ConditionedModel) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = network
+        self.values = StepValues(0, 0, 0, 0)
+        self.learning_rate = 0.0
+
+    def training_step(self, example: Example, index: int) -> torch.Tensor:
+        """The loss of one batch."""
+        if self.global_step % MEDIANS_EVERY == 0:
+            self.network.model.latents.density.update_medians()
+        # The noise of a step is its own, wherever a run was interrupted.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        loss, mse, bpp = gap(self.recipe, self.network(example.x, example.strength), example)
+        self.values = StepValues(float(loss), float(bpp), float(mse), 0)
+        return loss
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """See `fitting.clip_gradients`."""
+        clip = self.recipe.optimiser.clip
+        norm = clip_gradients(self.network.parameters(), clip, self.global_step)
+        self.learning_rate = float(optimizer.param_groups[0]["lr"])
+        self.values = self.values._replace(gradient_norm=norm)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """The recipe's optimiser with its schedule."""
+        settings = self.recipe.optimiser
+        return scheduled(optimiser(self.network, settings), settings, self.recipe.steps)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say what the state is a state of."""
+        checkpoint["recipe"] = self.recipe.fingerprint()
+
+
+def train_proxy(
+    recipe: ProxyRecipe | str | Path, out: str | Path | None = None, resume: bool = True
+) -> Path:
+    """Fit the proxy of `recipe` to its codec; returns its directory, to use as `learned:DIRECTORY`.
+
+    The run's folder holds `recipe.yaml`, `steps.csv`, `validation.csv`, TensorBoard events if that
+    is installed, a folder `pool-...` of the codec's files, `state.ckpt`, and at the end the
+    directory: safetensors and card. A run that was killed continues from its last state: same
+    pictures, same noise, same number of steps.
+
+    Args:
+        recipe: a recipe or the path of its YAML.
+        out: the run's folder; by default the recipe's.
+        resume: continue what the folder holds; otherwise start over. The codec's files are kept
+            either way.
+
+    Raises:
+        RecipeError: the recipe does not validate, the folder holds a run of another recipe, or the
+            loss is not finite.
+        TamisError: a codec or photo that is not to be had.
+    """
+    source = str(recipe) if not isinstance(recipe, ProxyRecipe) else None
+    recipe = recipe if isinstance(recipe, ProxyRecipe) else load_proxy_recipe(recipe)
+    folder = expand(out or recipe.out)
+    use_threads(recipe.threads)
+    state = read_state(folder, recipe.fingerprint()) if resume else None
+    finished = int(state["global_step"]) if state else 0
+    open_folder(folder, resume, (STEPS, VALIDATION))
+    write_recipe(folder, recipe)
+    photos = Photos(recipe.data, recipe.seed)
+    examples = Examples(recipe, photos, folder, finished)
+    module = ProxyTraining(recipe, _start(recipe, fresh=state is None))
+    validation = ProxyValidation(folder, examples, photos, finished)
+    if not state:
+        validation.run(module.network, 0)
+    fit(
+        module,
+        examples,
+        [
+            MeanLog(folder, recipe.log_every, finished),
+            validation,
+            SaveState(folder, recipe.checkpoint, recipe.steps),
+            TQDMProgressBar(refresh_rate=recipe.log_every),
+        ],
+        folder,
+        steps=recipe.steps,
+        clip=recipe.optimiser.clip,
+        resume=bool(state),
+        accelerator=recipe.accelerator,
+    )
+    directory = folder / recipe.name
+    if finished < recipe.steps or not (directory / CARD).is_file():
+        if not validation.rows:  # killed between the last state and the export
+            validation.run(module.network, recipe.steps)
+        _export(module.network, recipe, directory, validation, len(photos.training), source)
+    return directory
+
+
+def _start(recipe: ProxyRecipe, fresh: bool) -> ConditionedModel:
+    """The network with the weights that its training starts from."""
+    torch.manual_seed(recipe.seed)
+    size = recipe.model
+    model = create_model(size.name, size.n, size.m, size.context_channels)
+    if fresh and recipe.init is not None:
+        taken = take_weights(model, expand(recipe.init))
+        told = f"{taken.tensors} of {taken.of} tensors taken from {recipe.init}"
+        Console(stderr=True, highlight=False).print(told, soft_wrap=True)
+    if recipe.precision == "bf16":
+        for transform in (model.analysis, model.synthesis):
+            train_in_bfloat16(transform)
+    return ConditionedModel(model).to(memory_format=torch.channels_last)
+
+
+def _export(
+    network: ConditionedModel,
+    recipe: ProxyRecipe,
+    directory: Path,
+    validation: ProxyValidation,
+    photos: int,
+    source: str | None,
+) -> None:
+    rows = [{name: round(value, 4) for name, value in row.items()} for row in validation.rows]
+    save(
+        directory,
+        validation.proxy(network, calibrated=True),
+        recipe.codec,
+        steps=recipe.steps,
+        recipe=Path(source).name if source else recipe.name,
+        data=recipe.data.description or f"{photos} photos of {', '.join(recipe.data.folders)}",
+        licence=recipe.licence,
+        metrics={
+            "command": f"tamis train proxy {source or recipe.name}",
+            "photos": recipe.data.held_out,
+            "held_out": rows,
+        },
+    )
