@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tamis.errors import UnknownNameError
+from tamis.errors import TamisError, UnknownNameError
 from tamis.spec import Spec
 from tamis.tasks.base import DifferentiableTask, Task
 from tamis.tasks.classify import Classify
@@ -35,5 +35,8 @@ def get_differentiable(spec: str | Task) -> DifferentiableTask:
         spec = f"onnx:{spec}" if spec.endswith(".onnx") else f"classify:{spec}"
     task = get_task(spec)
     if not isinstance(task, DifferentiableTask):
-        raise UnknownNameError("differentiable task", task.name, TASKS)
+        raise TamisError(
+            f"{task.name} has no gradient: it can be benchmarked, but not trained or refined for; "
+            "give a network instead, as classify:NAME or onnx:PATH"
+        )
     return task

@@ -27,6 +27,7 @@ class Batch(NamedTuple):
         target: refined crops to imitate, or None where the codec itself is the judge.
         moves: matrices of the shared augmentation, `(N, 2, 3)`.
         task: index of the one task that judges this step, or None for all of them.
+        labels: one a picture, or None where no task learns from labels.
     """
 
     step: int
@@ -37,6 +38,7 @@ class Batch(NamedTuple):
     target: torch.Tensor | None
     moves: torch.Tensor
     task: int | None
+    labels: tuple[int, ...] | None
 
 
 class Batches:
@@ -79,6 +81,7 @@ class Batches:
             target=target,
             moves=Augmentation.draw(recipe.augmentation, recipe.batch, rng).matrices,
             task=self._turn(step) if recipe.tasks_in_turn else None,
+            labels=self.photos.batch_labels(step, recipe.batch) if recipe.labelled else None,
         )
 
     def _turn(self, step: int) -> int:

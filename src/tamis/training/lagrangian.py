@@ -15,7 +15,7 @@ from tamis.codecs import Codec, Image
 from tamis.errors import TamisError
 from tamis.preprocessing.baselines import Downscale
 from tamis.proxies.coupling import RealCodec
-from tamis.training.ensemble import Ensemble
+from tamis.training.ensemble import Ensemble, Labels
 
 Floats = npt.NDArray[np.float64]
 
@@ -95,6 +95,7 @@ def measure_curve(
     ensemble: Ensemble,
     threads: int = 2,
     factor: Callable[[int], float] = lambda quality: 1.0,
+    labels: Labels | None = None,
 ) -> PlainCurve:
     """Code `images` (one size) for real at every quality of `curve_qualities` and score them.
 
@@ -104,7 +105,7 @@ def measure_curve(
     rates, distances = [], []
     for quality in chosen:
         scaled = [scale(image, factor(quality)) for image in images]
-        rate, distance = code_and_score(codec, quality, scaled, images, ensemble, threads)
+        rate, distance = code_and_score(codec, quality, scaled, images, ensemble, threads, labels)
         rate = rate * scaled[0][..., 0].size / images[0][..., 0].size
         rates.append(float(rate.mean()))
         distances.append(max(float(distance.mean()), 1e-9))
@@ -126,10 +127,11 @@ def code_and_score(
     originals: Sequence[Image],
     ensemble: Ensemble,
     threads: int = 2,
+    labels: Labels | None = None,
 ) -> tuple[Floats, Floats]:
     """Rate in bpp and total task distance to the originals of every filtered image, `(N,)` each."""
     rates, decoded = code(codec, quality, filtered, threads)
-    return rates, ensemble.measure(decoded, originals)
+    return rates, ensemble.measure(decoded, originals, labels=labels)
 
 
 def code(

@@ -15,7 +15,7 @@ from tamis.codecs import Image, get_codec
 from tamis.preprocessing.conditioning import strength
 from tamis.tasks.pixels import to_images, to_tensor
 from tamis.training.batches import Batch
-from tamis.training.ensemble import Ensemble
+from tamis.training.ensemble import Ensemble, Labels
 from tamis.training.lagrangian import PlainCurve, code, scale
 from tamis.training.log import CsvLog
 from tamis.training.objective import Terms
@@ -63,8 +63,10 @@ class Validation(L.Callback):
         ensemble: Ensemble,
         curves: dict[str, PlainCurve],
         finished: int,
+        labels: Labels | None = None,
     ) -> None:
         self.folder = folder / "samples"
+        self.labels = labels
         self.recipe = recipe
         self.photos = photos
         self.ensemble = ensemble
@@ -117,7 +119,7 @@ class Validation(L.Callback):
             filtered += to_images(network(x, told).cpu())
         rates, decoded = code(codec, quality, filtered, self.recipe.threads)
         rate = float(rates.mean()) * sources[0][..., 0].size / self.photos[0][..., 0].size
-        distance = float(self.ensemble.measure(decoded, self.photos).mean())
+        distance = float(self.ensemble.measure(decoded, self.photos, labels=self.labels).mean())
         plain = self.curves[spec].rate_at(distance)
         self._draw(filtered, decoded, f"step-{step:07d}-{spec.replace(':', '-')}-{quality}.png")
         row = {"codec": spec, "quality": quality, "bpp": rate, "distance": distance}

@@ -75,7 +75,7 @@ class Objective:
         share = filtered[0, 0].numel() / batch.source[0, 0].numel()
         rate = rate * share
         only = batch.task
-        parts = self.ensemble.distances(move(decoded), original, only)
+        parts = self.ensemble.distances(move(decoded), original, only, batch.labels)
         distance = self.ensemble.total(parts, only).mean()
         lambda_ = self.lambdas[batch.spec, batch.quality]
         loss = rate.mean() + lambda_ * distance + self.recipe.beta * fidelity
@@ -87,7 +87,7 @@ class Objective:
         if self.recipe.forward == "codec" and batch.step % self.recipe.compare_every == 0:
             plain, plain_rate = self._calibrate(batch, source, filtered, rate / share)
             plain_rate = plain_rate * share
-            parts = self.ensemble.distances(move(plain), original, only)
+            parts = self.ensemble.distances(move(plain), original, only, batch.labels)
             plain_distance = float(self.ensemble.total(parts, only).mean())
             values |= self._comparison(batch, values, float(plain_rate.mean()), plain_distance)
         return Terms(loss, values)

@@ -13,6 +13,7 @@ from PIL import Image as PillowImage
 
 from tamis.codecs import Image
 from tamis.data import list_photos, load_photo, sample_photos
+from tamis.data.folders import labels_of
 from tamis.errors import RecipeError
 from tamis.training.recipe import DataRecipe
 
@@ -73,6 +74,24 @@ class Photos:
             cropping = self.data.cropping[rng.integers(len(self.data.cropping))]
             crops.append(cut(image, cropping, self.data, rng))
         return crops
+
+    def batch_labels(self, step: int, size: int) -> tuple[int, ...]:
+        """The classes of the crops of `step`."""
+        return self.labels([self._at(i) for i in range(step * size, (step + 1) * size)])
+
+    def labels(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The classes of photos, told by their names (`tamis.data.folders.labels_of`).
+
+        Raises:
+            RecipeError: a photo whose name tells none.
+        """
+        found = labels_of(names)
+        if None in found:
+            raise RecipeError(
+                f"{names[found.index(None)]} has no label: a task with loss: labels needs photos "
+                "named by their ImageNet ids, such as n01440764_1.jpg"
+            )
+        return tuple(label for label in found if label is not None)
 
     def _shrink(self, image: Image) -> Image:
         longest = self.data.cache_side

@@ -130,12 +130,18 @@ def train_preprocessor(
         else None
     )
     tasks = [get_differentiable(os.path.expandvars(task.spec)) for task in recipe.tasks]
-    ensemble = Ensemble(tasks, [task.weight for task in recipe.tasks], recipe.precision)
+    ensemble = Ensemble(
+        tasks,
+        [task.weight for task in recipe.tasks],
+        recipe.precision,
+        [task.loss for task in recipe.tasks],
+    )
     held_out = photos.whole(photos.held_out)
-    curves = plain_curves(folder, recipe, held_out, ensemble)
+    labels = photos.labels(photos.held_out) if recipe.labelled else None
+    curves = plain_curves(folder, recipe, held_out, ensemble, labels)
     objective = Objective(recipe, ensemble, _couplings(recipe), lambdas(recipe, curves), curves)
     module = PreprocessorTraining(recipe, _network(recipe), objective)
-    validation = Validation(folder, recipe, held_out, ensemble, curves, finished)
+    validation = Validation(folder, recipe, held_out, ensemble, curves, finished, labels)
     fit(
         module,
         Batches(recipe, photos, teacher, finished),

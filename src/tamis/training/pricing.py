@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tamis.codecs import Image, get_codec
 from tamis.mirror import write_whole
-from tamis.training.ensemble import Ensemble
+from tamis.training.ensemble import Ensemble, Labels
 from tamis.training.lagrangian import PlainCurve, measure_curve
 from tamis.training.recipe import Recipe
 
@@ -14,7 +14,11 @@ CURVES = "curves.json"
 
 
 def plain_curves(
-    folder: Path, recipe: Recipe, held_out: Sequence[Image], ensemble: Ensemble
+    folder: Path,
+    recipe: Recipe,
+    held_out: Sequence[Image],
+    ensemble: Ensemble,
+    labels: Labels | None = None,
 ) -> dict[str, PlainCurve]:
     """The plain codecs' curves on the held-out photos: measured once, then read from the folder."""
     path = folder / CURVES
@@ -27,7 +31,13 @@ def plain_curves(
             }
     curves = {
         entry.spec: measure_curve(
-            get_codec(entry.spec), entry.qualities, held_out, ensemble, recipe.threads, entry.factor
+            get_codec(entry.spec),
+            entry.qualities,
+            held_out,
+            ensemble,
+            recipe.threads,
+            entry.factor,
+            labels,
         )
         for entry in recipe.codecs
     }

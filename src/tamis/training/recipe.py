@@ -12,6 +12,7 @@ from tamis.training.recipe_file import Section, load, parse
 
 Cropping = Literal["resized", "whole", "native", "reflected"]
 Accelerator = Literal["auto", "cpu", "gpu"]
+TaskLoss = Literal["outputs", "features", "labels"]
 Positive = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(gt=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -113,10 +114,14 @@ class TaskRecipe(Section):
     Attributes:
         spec: task spec, such as `classify:efficientnet_lite0` or `onnx:$MODELS/detector.onnx`.
         weight: its factor.
+        loss: what its loss compares: `outputs` with those on the original (no labels needed;
+            with `features` in the spec, those layers too), `features` alone, or the prediction
+            with `labels`, the classes that the photos' names tell.
     """
 
     spec: str
     weight: Positive = 1.0
+    loss: TaskLoss = "outputs"
 
 
 class AugmentationRecipe(Section):
@@ -246,6 +251,17 @@ class Recipe(Section):
         if twice := {spec for spec in specs if specs.count(spec) > 1}:
             raise ValueError(f"codec {min(twice)} is listed twice; put its qualities together")
         return codecs
+
+    @model_validator(mode="after")
+    def _labels_are_of_photos(self) -> "Recipe":
+        if self.labelled and self.teacher is not None:
+            raise ValueError("a teacher's targets have no labels; use loss: outputs with a teacher")
+        return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a task learns from labels."""
+        return any(task.loss == "labels" for task in self.tasks)
 
     def fingerprint(self) -> str:
         """Hash of what the result depends on: all but where, how often and how fast it is kept."""
