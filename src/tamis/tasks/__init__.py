@@ -3,9 +3,12 @@
 from tamis.tasks.base import (
     DifferentiableTask,
     FeatureTask,
+    Label,
     LabelledTask,
     Measure,
+    PooledTask,
     Predictions,
+    Record,
     Task,
 )
 from tamis.tasks.classify import Classify, ClassifyWith
@@ -17,10 +20,13 @@ __all__ = [
     "ClassifyWith",
     "DifferentiableTask",
     "FeatureTask",
+    "Label",
     "LabelledTask",
     "Measure",
     "OnnxNetwork",
+    "PooledTask",
     "Predictions",
+    "Record",
     "Task",
     "get_differentiable",
     "get_task",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from tamis.codecs import Image
+from tamis.data.annotations import Label
 
 Predictions = npt.NDArray[np.float32]
 """What a task says of N images, one row each: class logits `(N, K)`, or flattened outputs."""
@@ -50,9 +51,37 @@ class Task(Protocol):
         self,
         predictions: Predictions,
         reference: Predictions,
-        labels: Sequence[int | None] | None = None,
+        labels: Sequence[Label] | None = None,
     ) -> dict[str, npt.NDArray[np.float64]]:
         """Every measure for every image, `(N,)`; NaN where it needs a label and has none."""
+        ...
+
+
+Record = npt.NDArray[np.float32]
+"""All that one image contributes to the measures of a set, as a row of any length."""
+
+
+@runtime_checkable
+class PooledTask(Task, Protocol):
+    """A task with measures of a set, such as mAP: an image gives a record, records give numbers.
+
+    Pooling must be quick: intervals come from pooling hundreds of resampled sets.
+    """
+
+    pooled: Mapping[str, Measure]
+    """What `pool` returns; names differ from those of `measures`."""
+
+    def records(
+        self,
+        predictions: Predictions,
+        reference: Predictions,
+        labels: Sequence[Label] | None = None,
+    ) -> list[Record]:
+        """One record an image: what `pool` needs, against the reference and the label if any."""
+        ...
+
+    def pool(self, records: Sequence[Record]) -> Mapping[str, float]:
+        """The measures of a set; a record may come several times. NaN where undefined."""
         ...
 
 

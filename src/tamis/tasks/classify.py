@@ -13,9 +13,9 @@ from torch import nn
 from tamis.codecs import Image
 from tamis.errors import TamisError, UnknownNameError
 from tamis.spec import Spec
-from tamis.tasks.base import Measure, Predictions
+from tamis.tasks.base import Label, Measure, Predictions
+from tamis.tasks.classifiers import load_network, load_tuned
 from tamis.tasks.pixels import batches, centre_crop, fit
-from tamis.tasks.weights import load_network, load_tuned
 
 MEASURES: dict[str, Measure] = {
     "kl": Measure(False, True, "KL divergence to the original's prediction (nats)"),
@@ -29,7 +29,7 @@ MEASURES: dict[str, Measure] = {
 def score_logits(
     predictions: Predictions,
     reference: Predictions,
-    labels: Sequence[int | None] | None = None,
+    labels: Sequence[Label] | None = None,
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Every measure of `MEASURES` for logits `(N, K)` against the originals' logits `(N, K)`.
 
@@ -39,7 +39,7 @@ def score_logits(
     rows = np.arange(len(log_p))
     best = log_p.argmax(axis=1)
     order = np.argsort(-log_q, axis=1, kind="stable")
-    known = np.array([-1 if label is None else label for label in labels or [None] * len(rows)])
+    known = np.array([n if isinstance(n, int) else -1 for n in labels or [None] * len(rows)])
     missing = np.where(known < 0, np.nan, 0.0)
     return {
         "kl": np.maximum(0.0, (np.exp(log_p) * (log_p - log_q)).sum(axis=1)),
@@ -61,7 +61,7 @@ class Classify:
     """A classification network by name (`classify:efficientnet_lite0`).
 
     Args:
-        network: see `tamis.tasks.weights.load_network`.
+        network: see `tamis.tasks.classifiers.load_network`.
         features: names of layers whose outputs the loss compares as well, each by the squared
             distance relative to the original's energy.
         size: side of the square the network is given, pixels; by default what it was trained with.
@@ -191,7 +191,7 @@ class Classify:
         self,
         predictions: Predictions,
         reference: Predictions,
-        labels: Sequence[int | None] | None = None,
+        labels: Sequence[Label] | None = None,
     ) -> dict[str, npt.NDArray[np.float64]]:
         """See `score_logits`."""
         return score_logits(predictions, reference, labels)

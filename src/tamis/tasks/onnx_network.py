@@ -13,7 +13,7 @@ from torch import nn
 from tamis.codecs import Image
 from tamis.errors import MissingPackageError, TamisError
 from tamis.spec import Spec
-from tamis.tasks.base import Measure, Predictions
+from tamis.tasks.base import Label, Measure, Predictions
 from tamis.tasks.distance import relative_distance
 from tamis.tasks.pixels import batches, fit, resize
 
@@ -109,7 +109,7 @@ class OnnxNetwork:
         self,
         predictions: Predictions,
         reference: Predictions,
-        labels: Sequence[int | None] | None = None,
+        labels: Sequence[Label] | None = None,
     ) -> dict[str, npt.NDArray[np.float64]]:
         """`distance` for every image, `(N,)`; labels play no part."""
         widths = self._output_widths()

