@@ -34,8 +34,9 @@ class ProxyRecipe(Section):
     The loss of a picture x, which the codec codes to c at rate r, and a version of it x', is
 
         |x_hat - c|^2 / |c - x|^2 + photo |x_hat - x|^2 / |c - x|^2
-        + rate (log r_hat - log r)^2 + change (log r_hat / r_hat' - log r / r')^2
+        + rate h(log r_hat - log r) + change h(log r_hat / r_hat' - log r / r')
 
+    where h is a square that becomes linear (`proxy_objective` has the constants).
     Attributes:
         codec: spec of the codec.
         qualities: lowest and highest quality; one between them is drawn for each picture.
@@ -65,8 +66,8 @@ class ProxyRecipe(Section):
     batch: Annotated[int, Field(ge=2, multiple_of=2)] = 16
     pool: Count = 1000
     photo: NotNegative = 0.25
-    rate: NotNegative = 20.0
-    change: NotNegative = 100.0
+    rate: NotNegative = 8.0
+    change: NotNegative = 30.0
     steps: Count
     optimiser: CodecOptimiserRecipe = CodecOptimiserRecipe()
     precision: Literal["fp32", "bf16"] = "fp32"
