@@ -40,6 +40,25 @@ def test_downscale_stores_a_smaller_picture_of_at_least_one_pixel(
     assert small.shape == (max(1, round(height * factor)), max(1, round(width * factor)), 3)
 
 
+def test_lowpass_keeps_what_is_slow_and_takes_what_is_fast() -> None:
+    waves = {
+        period: np.rint(128 + 100 * np.cos(2 * np.pi * np.arange(120) / period))
+        for period in (12, 2.5)
+    }
+    slow, fast = (
+        np.tile(wave[None, :, None], (40, 1, 3)).astype(np.uint8) for wave in waves.values()
+    )
+    inside = np.s_[10:-10, 10:-10]
+    assert np.abs(apply("lowpass:0.5", slow).astype(int) - slow)[inside].max() <= 6
+    assert np.abs(apply("lowpass:0.5", fast).astype(int) - 128)[inside].max() <= 20
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+def test_lowpass_keeps_any_size(height: int, width: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    assert apply("lowpass:0.6", image).shape == image.shape
+
+
 @given(st.integers(1, 20), st.integers(1, 20))
 def test_blur_keeps_any_size(height: int, width: int) -> None:
     image = np.zeros((height, width, 3), np.uint8)

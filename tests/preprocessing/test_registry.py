@@ -26,9 +26,17 @@ def image(photos: list[Image]) -> Image:
 
 
 def test_names_are_listed() -> None:
-    assert {"none", "blur", "downscale", "npp", "npp-lite", "npp-dct", "default", "refine"} == set(
-        list_preprocessors()
-    )
+    assert {
+        "none",
+        "blur",
+        "downscale",
+        "lowpass",
+        "npp",
+        "npp-lite",
+        "npp-dct",
+        "default",
+        "refine",
+    } == set(list_preprocessors())
 
 
 @pytest.mark.parametrize(

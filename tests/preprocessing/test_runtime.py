@@ -14,6 +14,7 @@ from tamis.codecs import Image, get_codec
 from tamis.errors import RecipeError, TamisError
 from tamis.preprocessing import Preprocessor
 from tamis.preprocessing.architectures import create_network
+from tamis.preprocessing.baselines import Lowpass
 from tamis.preprocessing.card import ONNX, Card
 from tamis.preprocessing.complexity import complexity
 from tamis.preprocessing.conditioning import strength
@@ -183,6 +184,15 @@ def test_a_model_may_pick_the_resolution(copied: Path, photos: list[Image]) -> N
     assert sizes == {5: (40, 60), 20: (60, 90), 40: (80, 120)}
     keep = OnnxPreprocessor(copied, keep_size=True)
     assert keep(image, JPEG, 5).shape == image.shape
+
+
+def test_a_model_may_empty_the_highest_frequencies(copied: Path, photos: list[Image]) -> None:
+    edit(copied, cutoff={"jpeg": {10: 0.5, 30: 1.0}})
+    image = photos[0][:80, :120]
+    model, plain = OnnxPreprocessor(copied), OnnxPreprocessor(copied)
+    plain.card.cutoff.clear()
+    assert np.array_equal(model(image, JPEG, 10), plain(Lowpass(0.5).apply(image), JPEG, 10))
+    assert np.array_equal(model(image, JPEG, 30), plain(image, JPEG, 30))
 
 
 def test_a_photo_is_not_scaled_below_the_smallest_side(copied: Path, photos: list[Image]) -> None:

@@ -45,7 +45,7 @@ def is_downscale(preprocessor: str) -> bool:
 def is_baseline(preprocessor: str) -> bool:
     """Whether every step of a spec is a baseline that knows nothing of tasks."""
     steps = [step.split(":")[0] for step in preprocessor.split("+")]
-    return all(step in (PLAIN, "downscale", "blur") for step in steps)
+    return all(step in (PLAIN, "downscale", "lowpass", "blur") for step in steps)
 
 
 def bd_rate_table(

@@ -18,8 +18,10 @@ class Card(ModelCard):
         network: the network its weights belong to.
         codecs: lowest and highest quality trained for, by codec name.
         scale: for models that also pick the resolution: by codec name, factor by quality.
-        smallest_side: the shorter side is not scaled below this, in pixels; a photo that is
-            smaller keeps its size.
+        cutoff: by codec name, fraction of the Nyquist frequency by quality above which the photo
+            is emptied before the network sees it.
+        smallest_side: scale and cutoff leave the detail of a picture whose shorter side has so
+            many pixels; a smaller photo is neither scaled nor emptied.
         multiple: heights and widths it takes are multiples of this.
         halo: how far an output pixel looks, in pixels.
     """
@@ -27,6 +29,7 @@ class Card(ModelCard):
     network: str
     codecs: dict[str, tuple[int, int]] = Field(min_length=1)
     scale: dict[str, dict[int, Factor]] = Field(default={})
+    cutoff: dict[str, dict[int, Factor]] = Field(default={})
     smallest_side: int = Field(default=0, ge=0)
     multiple: int = Field(gt=0)
     halo: int = Field(ge=0)

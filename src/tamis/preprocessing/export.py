@@ -31,6 +31,7 @@ def export(
     licence: str,
     metrics: Mapping[str, Any] | None = None,
     scale: Mapping[str, Mapping[int, float]] | None = None,
+    cutoff: Mapping[str, Mapping[int, float]] | None = None,
     smallest_side: int = 0,
 ) -> Card:
     """Write `network` to `directory` as a model named like the directory, and return its card.
@@ -47,7 +48,8 @@ def export(
         licence: SPDX identifier.
         metrics: what was measured, and by which command.
         scale: by codec name, resolution factor by quality, if the model also picks that.
-        smallest_side: the shorter side is not scaled below this, in pixels.
+        cutoff: by codec name, share of the frequencies kept by quality, if it removes the rest.
+        smallest_side: see `Card`.
     """
     directory = Path(directory)
     plain = copy.deepcopy(network).cpu().eval()
@@ -59,6 +61,7 @@ def export(
         network=network.name,
         codecs=dict(codecs),
         scale={codec: dict(factors) for codec, factors in (scale or {}).items()},
+        cutoff={codec: dict(factors) for codec, factors in (cutoff or {}).items()},
         smallest_side=smallest_side,
         recipe=recipe,
         data=data,

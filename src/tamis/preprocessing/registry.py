@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from tamis.errors import MissingPackageError, TamisError, UnknownNameError
 from tamis.preprocessing.base import Preprocessor
-from tamis.preprocessing.baselines import Blur, Downscale, Unchanged
+from tamis.preprocessing.baselines import Blur, Downscale, Lowpass, Unchanged
 from tamis.preprocessing.card import ONNX
 from tamis.preprocessing.chain import Chain
 from tamis.spec import Spec
@@ -164,6 +164,10 @@ def _downscale(spec: Spec) -> Preprocessor:
     return Downscale(_number(spec, "downscale:0.75"))
 
 
+def _lowpass(spec: Spec) -> Preprocessor:
+    return Lowpass(_number(spec, "lowpass:0.6"))
+
+
 def _number(spec: Spec, example: str) -> float:
     """The positional value of `spec`, which has no options; `example` shows a right spec."""
     _only(spec)
@@ -178,6 +182,7 @@ FACTORIES: dict[str, Callable[[Spec], Preprocessor]] = {
     "none": _unchanged,
     "blur": _blur,
     "downscale": _downscale,
+    "lowpass": _lowpass,
     "default": _default,
     "npp": _network,
     "npp-lite": _network,

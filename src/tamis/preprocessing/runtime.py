@@ -1,7 +1,7 @@
 """Trained preprocessors through ONNX Runtime: the path users run. Imports no torch."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tamis.codecs import Codec, Image
 from tamis.errors import TamisError
-from tamis.preprocessing.baselines import Downscale
+from tamis.preprocessing.baselines import Downscale, Lowpass
 from tamis.preprocessing.card import ONNX, Card
 from tamis.preprocessing.neural import TILE, NeuralPreprocessor
 from tamis.preprocessing.padding import Planes
@@ -50,29 +50,35 @@ class OnnxPreprocessor(NeuralPreprocessor):
     def batch(self, images: Sequence[Image], codec: Codec, quality: int) -> list[Image]:
         """Filter several images; those of one size run together.
 
-        Where the card says a scale for the codec, images are made smaller first.
+        Where the card says so for the codec, images are made smaller, or emptied of their highest
+        frequencies, first.
         """
         self.check(codec, quality)
-        scaled = [self._scaled(image, self.factor(codec, quality)) for image in images]
-        return super().batch(scaled, codec, quality)
+        prepared = [self._prepared(image, codec, quality) for image in images]
+        return super().batch(prepared, codec, quality)
 
-    def factor(self, codec: Codec, quality: int) -> float:
-        """By what both sides are multiplied at `quality`: linear between those of the card."""
-        factors = sorted(self.card.scale.get(codec.name, {}).items())
-        if self.keep_size or not factors:
-            return 1.0
-        return float(np.interp(quality, [q for q, _ in factors], [f for _, f in factors]))
-
-    def _scaled(self, image: Image, factor: float) -> Image:
-        """`image` made smaller by `factor`, or as far as the card's smallest side allows."""
-        factor = max(factor, self.card.smallest_side / min(image.shape[:2]))
-        return Downscale(factor).apply(image) if factor < 1 else image
+    def _prepared(self, image: Image, codec: Codec, quality: int) -> Image:
+        """`image` scaled or emptied as the card says, as far as its smallest side allows."""
+        least = self.card.smallest_side / min(image.shape[:2])
+        scale = 1.0 if self.keep_size else max(least, _at(self.card.scale, codec, quality))
+        if scale < 1:
+            return Downscale(scale).apply(image)
+        cutoff = max(least, _at(self.card.cutoff, codec, quality))
+        return Lowpass(cutoff).apply(image) if cutoff < 1 else image
 
     def run(self, x: Planes, strengths: npt.NDArray[np.float32]) -> Planes:
         """Filter padded planes `(N, 3, H, W)`."""
         inputs = {"image": np.ascontiguousarray(x), "strength": strengths}
         result: Planes = self._session.run(["filtered"], inputs)[0]
         return result
+
+
+def _at(table: Mapping[str, Mapping[int, float]], codec: Codec, quality: int) -> float:
+    """The codec's value at `quality`, linear between those of the table; 1 without a table."""
+    known = sorted(table.get(codec.name, {}).items())
+    if not known:
+        return 1.0
+    return float(np.interp(quality, [q for q, _ in known], [value for _, value in known]))
 
 
 def _session(model: bytes, threads: int, name: str) -> Any:
