@@ -1,9 +1,9 @@
 """What the machine does with the pixels, behind one protocol."""
 
+from tamis.data.annotations import Label
 from tamis.tasks.base import (
     DifferentiableTask,
     FeatureTask,
-    Label,
     LabelledTask,
     Measure,
     PooledTask,

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from tamis.codecs import Image
+from tamis.data.annotations import Label
 from tamis.errors import TamisError, UnknownNameError
 from tamis.spec import Spec
-from tamis.tasks.base import Label, Measure, Predictions
+from tamis.tasks.base import Measure, Predictions
 from tamis.tasks.classifiers import load_network, load_tuned
 from tamis.tasks.pixels import batches, centre_crop, fit
 

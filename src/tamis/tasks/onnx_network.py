@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from tamis.codecs import Image
+from tamis.data.annotations import Label
 from tamis.errors import MissingPackageError, TamisError
 from tamis.spec import Spec
-from tamis.tasks.base import Label, Measure, Predictions
+from tamis.tasks.base import Measure, Predictions
 from tamis.tasks.distance import relative_distance
 from tamis.tasks.pixels import batches, fit, resize
 
