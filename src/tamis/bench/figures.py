@@ -112,6 +112,15 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
+def slug(spec: str) -> str:
+    """A spec as part of a file's name.
+
+    >>> slug("jpeg:subsampling=444")
+    'jpeg-subsampling-444'
+    """
+    return re.sub(r"[^A-Za-z0-9]+", "-", spec).strip("-")
+
+
 def inline_svg(figure: Figure) -> str:
     """The figure as an SVG element without background, whose text takes the page's font and ink."""
     out = io.StringIO()

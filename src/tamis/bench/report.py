@@ -15,7 +15,6 @@ from tamis.codecs import Codec
 
 def write_report(
     results: Results,
-    noted: Mapping[str, Any],
     fingerprint: str,
     codecs: Mapping[str, Codec],
     plots: Sequence[tuple[str, str]],
@@ -25,7 +24,6 @@ def write_report(
 
     Args:
         results: what was found.
-        noted: the plan and its conditions, from `run.json`.
         fingerprint: of the plan.
         codecs: by spec, for their settings.
         plots: spec of a codec and its curves as an SVG element.
@@ -40,7 +38,7 @@ def write_report(
     height, width = strips[0].original.shape[:2] if strips else (1, 1)
     page = environment.get_template("report.html.j2").render(
         sentence=results.sentence(),
-        plan=noted,
+        plan=results.noted,
         fingerprint=fingerprint,
         coded=results.rows.select(*_ITEM).n_unique(),
         codecs=list(codecs),
@@ -50,7 +48,7 @@ def write_report(
         strips=[_shown(strip, codecs[strip.codec]) for strip in strips],
         amplified=AMPLIFIED,
         aspect=f"{width} / {height}",
-        settings=[_settings(name, codec, noted) for name, codec in codecs.items()],
+        settings=[_settings(name, codec, results.noted) for name, codec in codecs.items()],
         seconds=dict(
             results.rows.group_by("preprocessor")
             .agg(pl.col("seconds_preprocess").mean())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.table import Table
@@ -25,6 +26,7 @@ class Results:
         measures: of each task.
         report: the HTML file.
         files: figures and CSV files.
+        noted: the plan and its conditions, from `run.json`.
     """
 
     run: Path
@@ -34,6 +36,7 @@ class Results:
     measures: Mapping[str, Mapping[str, Measure]]
     report: Path
     files: tuple[Path, ...]
+    noted: Mapping[str, Any]
 
     @property
     def headline(self) -> pl.DataFrame:

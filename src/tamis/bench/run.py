@@ -1,6 +1,5 @@
 """The bench in one call: sweep, curves, BD-rates, figures, CSV and the HTML report."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from rich.console import Console
 
 from tamis.bench.coding import Bench
 from tamis.bench.curves import mean_curves
-from tamis.bench.figures import codec_figure, inline_svg, save_figure
+from tamis.bench.figures import codec_figure, inline_svg, save_figure, slug
 from tamis.bench.plan import Plan, Protocol
 from tamis.bench.report import write_report
 from tamis.bench.results import Results
@@ -71,17 +70,24 @@ def bench(
     files = [
         path
         for name, figure in figures.items()
-        for path in save_figure(figure, run.folder / "figures", _slug(name))
+        for path in save_figure(figure, run.folder / "figures", slug(name))
     ]
     for name, frame in (("bd_rate.csv", table), ("curves.csv", curves)):
         frame.write_csv(run.folder / name)
         files.append(run.folder / name)
+    noted = run.conditions()["plans"][plan.fingerprint]
     results = Results(
-        run.folder, rows, curves, table, measures, run.folder / "report.html", tuple(files)
+        run.folder,
+        rows,
+        curves,
+        table,
+        measures,
+        run.folder / "report.html",
+        tuple(files),
+        noted,
     )
     write_report(
         results,
-        run.conditions()["plans"][plan.fingerprint],
         plan.fingerprint,
         maker.codecs,
         [(name, inline_svg(figure)) for name, figure in figures.items()],
@@ -107,7 +113,3 @@ def _strips(maker: Bench, rows: pl.DataFrame, count: int) -> list[Strip]:
         [(name, p) for name, p in maker.preprocessors.items() if name in set(there)],
         next(iter(maker.tasks.values())),
     )
-
-
-def _slug(codec: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", codec)
