@@ -6,37 +6,66 @@ from typing import Annotated, Literal
 import typer
 
 from tamis.cli.console import OUT, Sources, photos_in, split
+from tamis.cli.matrix import measure_matrix
 from tamis.errors import TamisError
 
 
 def bench(
     photos: Sources,
-    task: Annotated[list[str], typer.Option(help="classify:NETWORK, onnx:FILE; repeat or a,b.")],
-    codecs: Annotated[str, typer.Option(help="Codecs a,b.")] = "jpeg",
-    preprocessors: Annotated[str, typer.Option(help="Preprocessors a,b.")] = "none,default",
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="classify:NETWORK, onnx:FILE; repeat or a,b.", show_default=False),
+    ] = None,
+    codecs: Annotated[
+        str | None, typer.Option(help="Codecs a,b.", show_default="jpeg; with --matrix, five")
+    ] = None,
+    preprocessors: Annotated[
+        str | None,
+        typer.Option(help="Preprocessors a,b.", show_default="none,default"),
+    ] = None,
     protocol: Annotated[
-        Literal["native", "model"],
-        typer.Option(help="Code photos at their own size, or at the first task's."),
-    ] = "native",
+        Literal["native", "model"] | None,
+        typer.Option(
+            help="Code photos at their own size, or at the first task's.", show_default="native"
+        ),
+    ] = None,
     qualities: Annotated[
         list[str] | None, typer.Option(help="jpeg=10,20,30; repeat.", show_default="the ladders")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path(
-        "runs/bench"
-    ),
+    matrix: Annotated[
+        bool,
+        typer.Option("--matrix", help="Every task with every codec; also of a YAML with groups."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder of the run.", show_default="runs/bench"),
+    ] = None,
     processes: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:
     """Measure rate against accuracy with real files; go on where a killed run stopped."""
+    tasks = [name for names in task or [] for name in split(names)]
+    if matrix:
+        given = {
+            "codecs": split(codecs or ""),
+            "preprocessors": split(preprocessors or ""),
+            "protocol": protocol,
+            "qualities": _ladders(qualities or []),
+        }
+        settings = {key: value for key, value in given.items() if value}
+        measure_matrix(photos, tasks, settings, out or Path("runs/matrix"), processes)
+        return
+    if not tasks:
+        raise TamisError("a bench asks a task: --task classify:NETWORK, or --matrix for several")
     from tamis.bench import bench as run
 
     results = run(
         photos_in(photos),
-        tasks=[name for names in task for name in split(names)],
-        codecs=split(codecs),
-        preprocessors=split(preprocessors),
-        protocol=protocol,
+        tasks=tasks,
+        codecs=split(codecs or "jpeg"),
+        preprocessors=split(preprocessors or "none,default"),
+        protocol=protocol or "native",
         qualities=_ladders(qualities or []),
-        out=out,
+        out=out or Path("runs/bench"),
         processes=processes,
         console=OUT,
     )
@@ -46,12 +75,31 @@ def bench(
 
 
 def proxy(
-    photos: Sources, codecs: Annotated[str, typer.Option(help="Codecs a,b.")] = "jpeg,bpg"
+    photos: Sources,
+    codecs: Annotated[str, typer.Option(help="Codecs a,b.")] = "jpeg,bpg",
+    proxies: Annotated[str, typer.Option(help="dct, learned, learned:DIRECTORY; a,b.")] = "dct",
+    qualities: Annotated[
+        list[str] | None, typer.Option(help="bpg=28,34,41; repeat.", show_default="the ladders")
+    ] = None,
+    directions: Annotated[
+        int, typer.Option(help="Random directions a photo, for the gradients; 0: none.", min=0)
+    ] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for CSV and JSON.")
+    ] = None,
 ) -> None:
-    """Say how well the differentiable stand-in of each codec predicts real file sizes."""
+    """Say how well the differentiable stand-ins of each codec predict it, and its gradients."""
     from tamis.bench.proxy_report import report
 
-    report(photos, codecs=split(codecs), console=OUT)
+    report(
+        photos,
+        codecs=split(codecs),
+        console=OUT,
+        proxies=split(proxies),
+        qualities=_ladders(qualities or []),
+        directions=directions,
+        out=out,
+    )
 
 
 def demo(

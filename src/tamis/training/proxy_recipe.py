@@ -37,6 +37,7 @@ class ProxyRecipe(Section):
         + rate h(log r_hat - log r) + change h(log r_hat / r_hat' - log r / r')
 
     where h is a square that becomes linear (`proxy_objective` has the constants).
+
     Attributes:
         codec: spec of the codec.
         qualities: lowest and highest quality; one between them is drawn for each picture.

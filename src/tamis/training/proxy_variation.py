@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from tamis.codecs import Image
+from tamis.proxies.directions import BLOCK, blur, random_basis
 from tamis.proxies.transforms import block_dct, inverse_block_dct
 from tamis.tasks.pixels import to_images, to_tensor
-
-BLOCK = 8
 
 
 def vary(crop: Image, step: float, rng: np.random.Generator) -> Image:
@@ -37,11 +36,6 @@ def vary(crop: Image, step: float, rng: np.random.Generator) -> Image:
     return to_images(changed / 255)[0]
 
 
-def blur(x: torch.Tensor) -> torch.Tensor:
-    """Means over 3x3 pixels of `(N, C, H, W)`."""
-    return F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 1)
-
-
 def _shrink(x: torch.Tensor, threshold: float) -> torch.Tensor:
     """`x` with every 8x8 DCT coefficient but DC moved towards zero by up to `threshold`."""
     channels = x.transpose(0, 1)
@@ -49,17 +43,3 @@ def _shrink(x: torch.Tensor, threshold: float) -> torch.Tensor:
     kept = F.softshrink(coefficients, threshold)
     kept[:, 0] = coefficients[:, 0]
     return inverse_block_dct(kept, BLOCK).transpose(0, 1)
-
-
-def random_basis(
-    size: tuple[int, ...] | torch.Size, rng: np.random.Generator, amplitude: float
-) -> torch.Tensor:
-    """A sum of 8x8 DCT basis functions, `(1, 1, H, W)`, in grey levels.
-
-    A random 2 to 20 % of all coefficients but DC are `amplitude` or `-amplitude`, the rest zero.
-    """
-    shape = (1, BLOCK * BLOCK, size[0] // BLOCK, size[1] // BLOCK)
-    chosen = rng.random(shape) < rng.uniform(0.02, 0.2)
-    coefficients = amplitude * chosen * rng.choice([-1.0, 1.0], shape)
-    coefficients[:, 0] = 0
-    return inverse_block_dct(torch.from_numpy(coefficients.astype(np.float32)), BLOCK)
