@@ -1,7 +1,6 @@
 """What a detector says of one picture, and the fixed row of numbers that keeps it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +108,8 @@ class Packing:
         row = np.zeros(self.width, np.float32)
         row[:_HEAD] = width, height, n
         if n:
-            parts: list[npt.NDArray[Any] | None] = [kept.boxes, kept.scores, kept.classes, kept.masks, kept.keypoints]
+            names = ("boxes", "scores", "classes", "masks", "keypoints")
+            parts = [getattr(kept, name) for name in names]
             entries = [p.reshape(n, -1).astype(np.float32) for p in parts if p is not None]
             row[_HEAD : _HEAD + n * self._entry] = np.concatenate(entries, axis=1).ravel()
         return row

@@ -113,19 +113,17 @@ class OnnxNetwork:
         labels: Sequence[Label] | None = None,
     ) -> dict[str, npt.NDArray[np.float64]]:
         """`distance` for every image, `(N,)`; labels play no part."""
-        widths = self._output_widths()
-        outputs = torch.split(torch.from_numpy(predictions), widths, dim=1)
-        originals = torch.split(torch.from_numpy(reference), widths, dim=1)
-        return {"distance": self.loss(outputs, originals).numpy().astype(np.float64)}
+        distance = self.loss(self.apart(predictions), self.apart(reference))
+        return {"distance": distance.numpy().astype(np.float64)}
 
-    def _output_widths(self) -> list[int]:
-        if not hasattr(self, "_widths"):
+    def apart(self, rows: Predictions) -> Outputs:
+        """The outputs that `predict` joined in `rows`, each `(N, ...)` as the network gave it."""
+        if not hasattr(self, "_shapes"):
             width, height = self.size
             with torch.inference_mode():
-                self._widths = [
-                    o[0].numel() for o in self.outputs(torch.zeros(1, 3, height, width))
-                ]
-        return self._widths
+                self._shapes = [o.shape[1:] for o in self.outputs(torch.zeros(1, 3, height, width))]
+        parts = torch.split(torch.from_numpy(rows), [s.numel() for s in self._shapes], dim=1)
+        return tuple(p.reshape(-1, *s) for p, s in zip(parts, self._shapes, strict=True))
 
 
 def _tuple(outputs: Any) -> tuple[torch.Tensor, ...]:
