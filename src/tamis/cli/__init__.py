@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from tamis import __version__
+from tamis.cli.ablate import ablate
 from tamis.cli.analyze import analyze
 from tamis.cli.console import OUT, fail
 from tamis.cli.files import compress, decompress
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compress, decompress, codecs, models, bench, proxy, demo):
+for command in (compress, decompress, codecs, models, bench, proxy, demo, ablate):
     app.command()(command)
 app.add_typer(train, name="train")
 app.add_typer(analyze, name="analyze")

@@ -41,6 +41,14 @@ def train_proxy(recipe: Recipe, resume: Resume = True) -> None:
     OUT.print(f"written: {run(recipe, resume=resume)}", soft_wrap=True, markup=False)
 
 
+@train.command("task")
+def train_task(recipe: Recipe, resume: Resume = True) -> None:
+    """Fine-tune the classifier behind the decoder on coded photos, as a recipe says."""
+    from tamis.training.finetune import finetune as run
+
+    OUT.print(f"written: {run(recipe, resume=resume)}", soft_wrap=True, markup=False)
+
+
 @convert.command("compressai")
 def convert_compressai(
     checkpoint: Annotated[Path, typer.Argument(help="Its weights.", show_default=False)],
