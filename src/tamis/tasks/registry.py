@@ -6,12 +6,20 @@ from tamis.errors import TamisError, UnknownNameError
 from tamis.spec import Spec
 from tamis.tasks.base import DifferentiableTask, Task
 from tamis.tasks.classify import Classify
+from tamis.tasks.mediapipe_pose import MediaPipePose
+from tamis.tasks.mediapipe_segmenter import MediaPipeSegmenter
 from tamis.tasks.onnx_network import OnnxNetwork
 
-TASKS: dict[str, Callable[[Spec], DifferentiableTask]] = {
+TASKS: dict[str, Callable[[Spec], Task]] = {
     "classify": Classify.from_spec,
     "onnx": OnnxNetwork.from_spec,
 }
+
+BLACK_BOXES: dict[str, Callable[[], Task]] = {
+    "keypoints:mediapipe": MediaPipePose,
+    "segment:mediapipe": MediaPipeSegmenter,
+}
+"""Whole specs, without options, of tasks without a gradient."""
 
 
 def get_task(spec: str | Task) -> Task:
@@ -23,9 +31,11 @@ def get_task(spec: str | Task) -> Task:
     """
     if not isinstance(spec, str):
         return spec
+    if spec in BLACK_BOXES:
+        return BLACK_BOXES[spec]()
     parsed = Spec.parse(spec)
     if parsed.name not in TASKS:
-        raise UnknownNameError("task", parsed.name, TASKS)
+        raise UnknownNameError("task", spec, [*TASKS, *BLACK_BOXES])
     return TASKS[parsed.name](parsed)
 
 
