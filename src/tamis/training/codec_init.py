@@ -12,7 +12,7 @@ from tamis.errors import RecipeError
 from tamis.learned.models import LearnedModel
 from tamis.training.checkpoint import STATE, load_tensors
 
-PREFIXES = ("model.", "weights.")
+PREFIXES = ("network.", "model.", "weights.")
 """What stands before the names of a model's tensors in a state, and in a model directory."""
 
 
@@ -40,7 +40,7 @@ def take_weights(model: LearnedModel, source: Path) -> Taken:
     Raises:
         RecipeError: nothing there, not such a file, or nothing in it fits.
     """
-    found = _read(source)
+    found = read_weights(source)
     own = model.state_dict()
     taken = {
         name: found[name] for name in own if name in found and found[name].shape == own[name].shape
@@ -55,7 +55,8 @@ def take_weights(model: LearnedModel, source: Path) -> Taken:
     return Taken(len(taken), len(own))
 
 
-def _read(source: Path) -> dict[str, torch.Tensor]:
+def read_weights(source: Path) -> dict[str, torch.Tensor]:
+    """The tensors of `source` by the names they have in a model; as `take_weights`."""
     if not source.exists():
         raise RecipeError(f"init: there is no {source}")
     if source.is_dir():

@@ -15,7 +15,7 @@ from tamis.proxies.learned import ConditionedModel
 from tamis.proxies.package import save
 from tamis.training.checkpoint import SaveState, read_state
 from tamis.training.codec import MEDIANS_EVERY
-from tamis.training.codec_init import take_weights
+from tamis.training.codec_init import read_weights, take_weights
 from tamis.training.codec_monitor import STEPS, MeanLog, StepValues
 from tamis.training.codec_precision import train_in_bfloat16
 from tamis.training.fitting import (
@@ -146,14 +146,19 @@ def _start(recipe: ProxyRecipe, fresh: bool) -> ConditionedModel:
     torch.manual_seed(recipe.seed)
     size = recipe.model
     model = create_model(size.name, size.n, size.m, size.context_channels)
+    network = ConditionedModel(model)
     if fresh and recipe.init is not None:
         taken = take_weights(model, expand(recipe.init))
+        gains = {
+            k: v for k, v in read_weights(expand(recipe.init)).items() if k.startswith("gains")
+        }
+        network.load_state_dict(gains, strict=False)  # those of another run; a codec has none
         told = f"{taken.tensors} of {taken.of} tensors taken from {recipe.init}"
         Console(stderr=True, highlight=False).print(told, soft_wrap=True)
     if recipe.precision == "bf16":
         for transform in (model.analysis, model.synthesis):
             train_in_bfloat16(transform)
-    return ConditionedModel(model).to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)
 
 
 def _export(

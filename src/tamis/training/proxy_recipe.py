@@ -43,7 +43,7 @@ class ProxyRecipe(Section):
         qualities: lowest and highest quality; one between them is drawn for each picture.
         calibration: qualities at which the rate's factor is fitted, on the held-out photos.
         model: the learned codec it is made of; one with a hyperprior.
-        init: where its weights come from, see `CodecRecipe.init`.
+        init: where its weights come from, see `CodecRecipe.init`; or another run of a proxy.
         batch: pictures in a step: half of them crops of photos, half versions of the same crops.
         pool: batches that are coded, once; then they come again.
         photo: weight of the distance to the photo.
@@ -67,8 +67,8 @@ class ProxyRecipe(Section):
     batch: Annotated[int, Field(ge=2, multiple_of=2)] = 16
     pool: Count = 1000
     photo: NotNegative = 0.25
-    rate: NotNegative = 8.0
-    change: NotNegative = 30.0
+    rate: NotNegative = 2.0
+    change: NotNegative = 6.0
     steps: Count
     optimiser: CodecOptimiserRecipe = CodecOptimiserRecipe()
     precision: Literal["fp32", "bf16"] = "fp32"
