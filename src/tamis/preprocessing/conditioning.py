@@ -23,7 +23,7 @@ def strength(codec: Codec, quality: int) -> float:
     if step is None:
         raise TamisError(
             f"codec {codec.name} does not tell its quantization step, so a neural preprocessor "
-            "cannot adapt to it; use jpeg, bpg, hevc or vvc, or preprocessor none, blur or "
+            "cannot adapt to it; use jpeg, bpg, hevc, vvc or avif, or preprocessor none, blur or "
             "downscale"
         )
     return (math.log2(step) - 4) / 2

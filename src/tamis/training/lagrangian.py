@@ -5,7 +5,7 @@ With lambda equal to minus the slope dR/dD of the plain codec, moving along the 
 it. See `docs/concepts/lambda.md`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from tamis.codecs import Codec, Image
 from tamis.errors import TamisError
-from tamis.preprocessing.baselines import Downscale
 from tamis.proxies.coupling import RealCodec
 from tamis.training.ensemble import Ensemble, Labels
 
@@ -94,30 +93,16 @@ def measure_curve(
     images: Sequence[Image],
     ensemble: Ensemble,
     threads: int = 2,
-    factor: Callable[[int], float] = lambda quality: 1.0,
     labels: Labels | None = None,
 ) -> PlainCurve:
-    """Code `images` (one size) for real at every quality of `curve_qualities` and score them.
-
-    `factor` says by how much they are scaled first at a quality; rates are per source pixel.
-    """
+    """Code `images` (one size) for real at every quality of `curve_qualities` and score them."""
     chosen = curve_qualities(codec, qualities)
     rates, distances = [], []
     for quality in chosen:
-        scaled = [scale(image, factor(quality)) for image in images]
-        rate, distance = code_and_score(codec, quality, scaled, images, ensemble, threads, labels)
-        rate = rate * scaled[0][..., 0].size / images[0][..., 0].size
+        rate, distance = code_and_score(codec, quality, images, images, ensemble, threads, labels)
         rates.append(float(rate.mean()))
         distances.append(max(float(distance.mean()), 1e-9))
     return PlainCurve(chosen, tuple(rates), tuple(distances))
-
-
-def scale(image: Image, factor: float) -> Image:
-    """A square `image` with both sides times `factor`, to the nearest multiple of 16 pixels."""
-    if factor == 1:
-        return image
-    side = max(16, 16 * round(image.shape[0] * factor / 16))
-    return Downscale(side / image.shape[0]).apply(image)
 
 
 def code_and_score(

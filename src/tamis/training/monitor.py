@@ -16,7 +16,7 @@ from tamis.preprocessing.conditioning import strength
 from tamis.tasks.pixels import to_images, to_tensor
 from tamis.training.batches import Batch
 from tamis.training.ensemble import Ensemble, Labels
-from tamis.training.lagrangian import PlainCurve, code, scale
+from tamis.training.lagrangian import PlainCurve, code
 from tamis.training.log import CsvLog
 from tamis.training.objective import Terms
 from tamis.training.recipe import Recipe
@@ -111,19 +111,17 @@ class Validation(L.Callback):
         codec = get_codec(spec)
         filtered: list[Image] = []
         device = next(network.parameters()).device
-        factor = next(c for c in self.recipe.codecs if c.spec == spec).factor(quality)
-        sources = [scale(photo, factor) for photo in self.photos]
         for start in range(0, len(self.photos), self.recipe.batch):
-            x = to_tensor(sources[start : start + self.recipe.batch]).to(device)
+            x = to_tensor(self.photos[start : start + self.recipe.batch]).to(device)
             told = torch.full((len(x),), strength(codec, quality), device=device)
             filtered += to_images(network(x, told).cpu())
         rates, decoded = code(codec, quality, filtered, self.recipe.threads)
-        rate = float(rates.mean()) * sources[0][..., 0].size / self.photos[0][..., 0].size
+        rate = float(rates.mean())
         distance = float(self.ensemble.measure(decoded, self.photos, labels=self.labels).mean())
         plain = self.curves[spec].rate_at(distance)
         self._draw(filtered, decoded, f"step-{step:07d}-{spec.replace(':', '-')}-{quality}.png")
         row = {"codec": spec, "quality": quality, "bpp": rate, "distance": distance}
-        row |= {"psnr": _psnr(filtered, sources)}
+        row |= {"psnr": _psnr(filtered, self.photos)}
         return row if np.isnan(plain) else row | {"plain_bpp": plain, "saved": 1 - rate / plain}
 
     def _draw(self, filtered: Sequence[Image], decoded: Sequence[Image], name: str) -> None:
@@ -132,7 +130,7 @@ class Validation(L.Callback):
         if not count:
             return
         self.folder.mkdir(exist_ok=True)
-        columns = (filtered, decoded)
+        columns = (self.photos, filtered, decoded)
         rows = [np.concatenate(row, axis=1) for row in zip(*columns, strict=True)]
         PillowImage.fromarray(np.concatenate(rows[:count])).save(self.folder / name)
 

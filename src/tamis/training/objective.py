@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from tamis.errors import TamisError
 from tamis.proxies.coupling import Coupling
-from tamis.tasks.pixels import to_images, to_tensor
 from tamis.training.augmentation import Augmentation
 from tamis.training.batches import Batch
 from tamis.training.ensemble import Ensemble
-from tamis.training.lagrangian import PlainCurve, scale
+from tamis.training.lagrangian import PlainCurve
 from tamis.training.recipe import Recipe
 
 
@@ -52,7 +51,6 @@ class Objective:
         self.couplings = couplings
         self.lambdas = lambdas
         self.curves = curves
-        self.factors = {entry.spec: entry.factor for entry in recipe.codecs}
 
     def to(self, device: torch.device) -> None:
         """Move tasks and proxies to where the network trains."""
@@ -62,9 +60,8 @@ class Objective:
 
     def __call__(self, network: nn.Module, batch: Batch) -> Terms:
         """Loss of `network` on `batch`: imitation where it has a target, else rate and tasks."""
-        source = batch.source if batch.target is not None else self._scaled(batch)
-        filtered = network(source, batch.strength).clamp(0, 1)
-        fidelity = (filtered - source).square().mean()
+        filtered = network(batch.source, batch.strength).clamp(0, 1)
+        fidelity = (filtered - batch.source).square().mean()
         values = {"psnr": -10 * math.log10(max(fidelity.item(), 1e-10))}
         if batch.target is not None:
             loss = self._imitation(filtered, batch.target, batch)
@@ -72,8 +69,6 @@ class Objective:
         move = Augmentation(batch.moves)
         original = move(batch.source)
         decoded, rate = self.couplings[batch.spec](round_through(filtered), batch.quality)
-        share = filtered[0, 0].numel() / batch.source[0, 0].numel()
-        rate = rate * share
         only = batch.task
         parts = self.ensemble.distances(move(decoded), original, only, batch.labels)
         distance = self.ensemble.total(parts, only).mean()
@@ -85,8 +80,7 @@ class Objective:
         names = self.ensemble.names if only is None else [self.ensemble.names[only]]
         values |= dict(zip(names, parts.detach().mean(dim=1).tolist(), strict=True))
         if self.recipe.forward == "codec" and batch.step % self.recipe.compare_every == 0:
-            plain, plain_rate = self._calibrate(batch, source, filtered, rate / share)
-            plain_rate = plain_rate * share
+            plain, plain_rate = self._calibrate(batch, filtered, rate)
             parts = self.ensemble.distances(move(plain), original, only, batch.labels)
             plain_distance = float(self.ensemble.total(parts, only).mean())
             values |= self._comparison(batch, values, float(plain_rate.mean()), plain_distance)
@@ -103,22 +97,12 @@ class Objective:
             loss = loss + teacher.task_weight * self.ensemble.total(distances).mean()
         return loss
 
-    def _scaled(self, batch: Batch) -> Tensor:
-        """The photos as the network gets them: smaller, if the recipe scales at this quality."""
-        factor = self.factors[batch.spec](batch.quality)
-        if factor == 1:
-            return batch.source
-        images = [scale(image, factor) for image in to_images(batch.source)]
-        return to_tensor(images).to(batch.source.device)
-
     @torch.no_grad()
-    def _calibrate(
-        self, batch: Batch, source: Tensor, filtered: Tensor, rate: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _calibrate(self, batch: Batch, filtered: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Teach the proxy what filtering really saved; the plain codec's x_hat and bpp."""
         coupling, quality = self.couplings[batch.spec], batch.quality
-        plain, plain_rate = coupling.real(source, quality)
-        coupling.learn(source, filtered, rate - plain_rate, quality)
+        plain, plain_rate = coupling.real(batch.source, quality)
+        coupling.learn(batch.source, filtered, rate - plain_rate, quality)
         return plain, plain_rate
 
     def _comparison(

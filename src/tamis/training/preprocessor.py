@@ -206,8 +206,7 @@ def _export(
         network.to(memory_format=torch.contiguous_format),
         directory,
         codecs=codecs,
-        scale={get_codec(entry.spec).name: entry.scale for entry in recipe.codecs if entry.scale}
-        | recipe.covers_scale,
+        cutoff=recipe.cutoff,
         smallest_side=recipe.smallest_side,
         recipe=Path(source).name if source else recipe.name,
         data=recipe.data.description or f"{photos} photos of {', '.join(recipe.data.folders)}",

@@ -36,7 +36,6 @@ def plain_curves(
             held_out,
             ensemble,
             recipe.threads,
-            entry.factor,
             labels,
         )
         for entry in recipe.codecs

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from tamis.codecs import get_codec
@@ -63,23 +62,12 @@ class CodecRecipe(Section):
         lambda_: bpp a unit of task loss is worth: a value per quality, or `auto`, the slope of the
             plain codec's own curve (`docs/concepts/lambda.md`). Written `lambda` in YAML.
         lambda_scale: factor on every lambda.
-        scale: factor on both sides of the photo before the network, by quality, linear between
-            those given; none keeps the size. The plain curve and its prices are those of the
-            codec behind the same scaling, so what is learned is what scaling alone does not give.
     """
 
     spec: str
     qualities: Annotated[tuple[int, ...], Field(min_length=1)]
     lambda_: Literal["auto"] | dict[int, Positive] = Field("auto", alias="lambda")
     lambda_scale: Positive = 1.0
-    scale: dict[int, Factor] = Field(default_factory=dict)
-
-    def factor(self, quality: int) -> float:
-        """By what both sides are multiplied at `quality`."""
-        if not self.scale:
-            return 1.0
-        qualities = sorted(self.scale)
-        return float(np.interp(quality, qualities, [self.scale[q] for q in qualities]))
 
     @field_validator("lambda_", mode="before")
     @classmethod
@@ -211,8 +199,9 @@ class Recipe(Section):
         licence: SPDX identifier for the model card.
         covers: codecs and quality ranges that the card allows besides those trained on: further
             qualities of the same codec, or a codec of the same kind, such as `vvc` beside `bpg`.
-        covers_scale: factors on both sides by quality for codecs in `covers`.
-        smallest_side: in use, photos are not scaled below this shorter side, in pixels.
+        cutoff: what the card tells to remove before the network in use: by codec name, share of
+            the frequencies kept, by quality. Training does not see it.
+        smallest_side: in use, a cutoff leaves the detail of a picture with this shorter side.
     """
 
     name: Name
@@ -241,7 +230,7 @@ class Recipe(Section):
     out: str
     licence: str = "Apache-2.0"
     covers: dict[str, tuple[int, int]] = Field(default_factory=dict)
-    covers_scale: dict[str, dict[int, Factor]] = Field(default_factory=dict)
+    cutoff: dict[str, dict[int, Factor]] = Field(default_factory=dict)
     smallest_side: Annotated[int, Field(ge=0)] = 0
 
     @field_validator("codecs")
@@ -266,7 +255,7 @@ class Recipe(Section):
     def fingerprint(self) -> str:
         """Hash of what the result depends on: all but where, how often and how fast it is kept."""
         kept = {"out", "checkpoint", "threads", "accelerator", "validation"}
-        return self.digest(without=kept | {"covers", "covers_scale", "smallest_side"})
+        return self.digest(without=kept | {"covers", "cutoff", "smallest_side"})
 
 
 def load_recipe(path: str | Path) -> Recipe:
