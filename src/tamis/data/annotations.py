@@ -1,6 +1,9 @@
 """What people marked in one photo: boxes, classes, masks and keypoints, in COCO's terms."""
 
+import hashlib
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +66,15 @@ class Annotations:
         """Number of objects."""
         return len(self.boxes)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that is marked, 16 hex digits."""
+        points = None if self.keypoints is None else self.keypoints.tolist()
+        arrays = (self.boxes, self.classes, self.crowd, self.areas)
+        parts = [*(array.tolist() for array in arrays), points]
+        text = json.dumps([self.width, self.height, *parts, self.masks], default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 Label = int | Annotations | None
-"""What is known of a photo: an ImageNet class (0..999), what people marked in it, or nothing."""
+"""What is known of a photo: its class (ImageNet's 0..999), what people marked in it, or nothing."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -59,25 +60,41 @@ def load_photo(path: Path | str) -> Image:
         CorruptFileError: not a photo, a photo cut short, or pixels without a fixed range (float).
         LimitError: more than `MAX_PIXELS` pixels, or more than Pillow agrees to open.
     """
-    path = Path(path)
-    if path.suffix.lower() in _HEIF_SUFFIXES:
-        _open_heif_with_pillow()
     try:
-        with PillowImage.open(path) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise LimitError(
-                    f"{path}: {picture.width}x{picture.height} is over {MAX_PIXELS} pixels"
-                )
-            return _rgb(ImageOps.exif_transpose(picture))
+        return _read(path, str(path))
     except FileNotFoundError as error:
         raise TamisError(f"{path} does not exist") from error
+
+
+def decode_photo(data: bytes, name: str) -> Image:
+    """Like `load_photo`, for the bytes of a file that is not on disk by itself.
+
+    Args:
+        data: the whole file.
+        name: what errors call it; its suffix says whether it is HEIF.
+    """
+    return _read(BytesIO(data), name)
+
+
+def _read(file: Path | str | BytesIO, name: str) -> Image:
+    if Path(name).suffix.lower() in _HEIF_SUFFIXES:
+        _open_heif_with_pillow()
+    try:
+        with PillowImage.open(file) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise LimitError(
+                    f"{name}: {picture.width}x{picture.height} is over {MAX_PIXELS} pixels"
+                )
+            return _rgb(ImageOps.exif_transpose(picture))
+    except FileNotFoundError:
+        raise
     except PillowImage.DecompressionBombError as error:
-        raise LimitError(f"{path}: {error}") from error
+        raise LimitError(f"{name}: {error}") from error
     except UnidentifiedImageError as error:
-        raise CorruptFileError(f"{path}: not a photo in a format known here") from error
+        raise CorruptFileError(f"{name}: not a photo in a format known here") from error
     except (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError) as error:
         # Pillow's plugins raise all of these on damaged files, each in its own words.
-        raise CorruptFileError(f"{path}: not a whole, readable photo: {error}") from error
+        raise CorruptFileError(f"{name}: not a whole, readable photo: {error}") from error
 
 
 def labels_of(paths: Iterable[Path | str]) -> list[int | None]:

@@ -1,4 +1,4 @@
-"""Photos for training: found in folders, kept in memory as uint8, cut into crops by step number.
+"""Photos for training: of any dataset, kept in memory as uint8, cut into crops by step number.
 
 Everything random about a crop is drawn from a generator seeded by (seed, step), so a run that
 resumes at a step sees exactly the pictures that the uninterrupted run sees there.
@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from tamis.codecs import Image
-from tamis.data import list_photos, load_photo, sample_photos
-from tamis.data.folders import labels_of
+from tamis.data import LabelledPhoto, open_dataset, sample_photos
 from tamis.errors import RecipeError
 from tamis.training.recipe import DataRecipe
 
@@ -32,6 +31,7 @@ class Photos:
         self.data = data
         self.seed = seed
         self._kept: dict[str, Image] = {}
+        self._found: dict[str, LabelledPhoto] = {}
         names = self._find()
         if len(names) <= data.held_out:
             raise RecipeError(
@@ -51,8 +51,10 @@ class Photos:
                     self._kept[name] = self._shrink(image)
                     names.append(name)
                 continue
-            path = Path(os.path.expandvars(folder)).expanduser()
-            names += [str(photo) for photo in list_photos(path)]
+            spec = os.path.expandvars(folder)
+            found = open_dataset(Path(spec).expanduser() if spec.startswith("~") else spec)
+            self._found |= {photo.source.place: photo for photo in found}
+            names += [photo.source.place for photo in found]
         return names
 
     def photo(self, name: str) -> Image:
@@ -62,7 +64,7 @@ class Photos:
             TamisError: the file cannot be read as a picture.
         """
         if name not in self._kept:
-            self._kept[name] = self._shrink(load_photo(name))
+            self._kept[name] = self._shrink(self._found[name].load())
         return self._kept[name]
 
     def batch(self, step: int, size: int) -> list[Image]:
@@ -80,18 +82,21 @@ class Photos:
         return self.labels([self._at(i) for i in range(step * size, (step + 1) * size)])
 
     def labels(self, names: Sequence[str]) -> tuple[int, ...]:
-        """The classes of photos, told by their names (`tamis.data.folders.labels_of`).
+        """The classes of photos, as their dataset tells them; boxes say nothing of a crop.
 
         Raises:
-            RecipeError: a photo whose name tells none.
+            RecipeError: a photo without a class.
         """
-        found = labels_of(names)
-        if None in found:
-            raise RecipeError(
-                f"{names[found.index(None)]} has no label: a task with loss: labels needs photos "
-                "named by their ImageNet ids, such as n01440764_1.jpg"
-            )
-        return tuple(label for label in found if label is not None)
+        classes = []
+        for name in names:
+            label = self._found[name].label if name in self._found else None
+            if not isinstance(label, int):
+                raise RecipeError(
+                    f"{name} has no label: a task with loss: labels needs a dataset with classes, "
+                    "or photos named by their ImageNet ids, such as n01440764_1.jpg"
+                )
+            classes.append(label)
+        return tuple(classes)
 
     def _shrink(self, image: Image) -> Image:
         longest = self.data.cache_side
