@@ -18,6 +18,11 @@ class BitReader:
         self._bits = int.from_bytes(data, "big")
         self._left = 8 * len(data)
 
+    @property
+    def left(self) -> int:
+        """Bits not read yet."""
+        return self._left
+
     def u(self, count: int) -> int:
         """Unsigned integer of `count` bits."""
         if count > self._left:
