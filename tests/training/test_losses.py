@@ -62,7 +62,7 @@ def test_a_batch_brings_the_classes_of_its_crops(folder: Path) -> None:
 
 def test_photos_without_a_class_are_named(folder: Path) -> None:
     of = recipe("sample", "labels")
-    with pytest.raises(RecipeError, match="has no label: a task with loss: labels needs photos"):
+    with pytest.raises(RecipeError, match="has no label: a task with loss: labels needs a dataset"):
         Batches(of, Photos(of.data, 0), None).at(0)
 
 
