@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tamis.bench.interpolation import Array, Method, interpolate
+from tamis.bench.sampling import Sampled, draws
 from tamis.errors import TamisError
 
 Axis = Literal["linear", "log", "log_complement"]
@@ -32,7 +33,7 @@ class CurveError(TamisError):
 
 @dataclass(frozen=True)
 class Samples:
-    """One rate-measure curve, per image.
+    """One rate-measure curve whose measure is a mean over images.
 
     Attributes:
         rates: bits per pixel `(N, K)`: N images, K qualities.
@@ -41,6 +42,23 @@ class Samples:
 
     rates: Array
     values: Array
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.rates)
+
+    def means(self, weights: Array) -> tuple[Array, Array]:
+        """See `Sampled`."""
+        return weights @ self.rates, weights @ self.values
+
+    def falls(self) -> tuple[Array, Array]:
+        """See `Sampled`; images are compared with themselves."""
+        fall = self.values[:, :, None] - self.values[:, None, :]
+        mean = fall.mean(axis=0)
+        if self.count < 2:
+            return mean, np.zeros_like(mean)
+        return mean, fall.std(axis=0, ddof=1) / np.sqrt(self.count)
 
 
 @dataclass(frozen=True)
@@ -107,8 +125,8 @@ def bd_rate(
 
 
 def bootstrap_bd_rate(
-    anchor: Sequence[Samples],
-    test: Sequence[Samples],
+    anchor: Sequence[Sampled],
+    test: Sequence[Sampled],
     *,
     axis: Axis = "linear",
     method: Method = "pchip",
@@ -136,7 +154,7 @@ def bootstrap_bd_rate(
         CurveError: too few points, a value off the axis, a fall that is not noise, too little
             overlap.
     """
-    count = anchor[0].rates.shape[0]
+    count = anchor[0].count
     for name, samples in [("anchor", s) for s in anchor] + [("curve", s) for s in test]:
         _check_falls(name, samples, axis)
     whole = np.full((1, count), 1 / count)
@@ -151,8 +169,7 @@ def bootstrap_bd_rate(
 
     low = high = np.nan
     if count > 1 and resamples > 0:
-        rng = np.random.default_rng(seed)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
+        weights = draws(count, resamples, seed)
         drawn = [[_pooled_mean(s, weights, axis) for s in side] for side in (anchor, test)]
         spread, _ = _compare(drawn[0], drawn[1], method)
         if np.isfinite(spread).mean() > 0.9:
@@ -174,8 +191,8 @@ _Curve = tuple[Array, Array, npt.NDArray[np.int64]]
 
 
 def _named(
-    anchor: Sequence[Samples], test: Sequence[Samples]
-) -> list[tuple[str, Sequence[Samples]]]:
+    anchor: Sequence[Sampled], test: Sequence[Sampled]
+) -> list[tuple[str, Sequence[Sampled]]]:
     return [("anchor", anchor), ("curve", test)]
 
 
@@ -185,8 +202,8 @@ def _curve(rates: Array, values: Array, axis: Axis) -> tuple[Array, Array]:
     return np.log(rates), place_on_axis(values, axis)
 
 
-def _pooled_mean(samples: Samples, weights: Array, axis: Axis, check: str = "") -> _Curve:
-    log_rate, place = _curve(weights @ samples.rates, weights @ samples.values, axis)
+def _pooled_mean(samples: Sampled, weights: Array, axis: Axis, check: str = "") -> _Curve:
+    log_rate, place = _curve(*samples.means(weights), axis)
     if check:
         _check_points(check, log_rate, place)
     kept = np.full(len(place), place.shape[1])
@@ -256,18 +273,18 @@ def _check_points(name: str, log_rate: Array, place: Array) -> None:
         raise CurveError(f"the {name} has a measure off its axis (missing, infinite or perfect)")
 
 
-def _check_falls(name: str, samples: Samples, axis: Axis) -> None:
+def _check_falls(name: str, samples: Sampled, axis: Axis) -> None:
     """Refuse a mean curve that falls, with rising rate, by more than noise explains."""
-    order = np.argsort(samples.rates.mean(axis=0), kind="stable")
-    values = samples.values[:, order] * (-1 if axis == "log" else 1)
-    count, points = values.shape
-    for i in range(points):
-        fall = values[:, i, None] - values[:, i + 1 :]
-        mean = fall.mean(axis=0)
-        error = fall.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros_like(mean)
+    whole = np.full((1, samples.count), 1 / samples.count)
+    rates = samples.means(whole)[0][0]
+    order = np.argsort(rates, kind="stable")
+    rates = rates[order]
+    falls, errors = (array[np.ix_(order, order)] for array in samples.falls())
+    for i in range(len(rates)):
+        mean = falls[i, i + 1 :] * (-1 if axis == "log" else 1)
+        error = errors[i, i + 1 :]
         if np.any((mean > NOISE * error) & (mean > 0)):
             worst = int(np.argmax(mean - NOISE * error))
-            rates = samples.rates.mean(axis=0)[order]
             raise CurveError(
                 f"the {name} is not monotone: at {rates[i + 1 + worst]:.3g} bpp it is worse than "
                 f"at {rates[i]:.3g} bpp by {mean[worst]:.3g}, more than noise ({error[worst]:.2g})"

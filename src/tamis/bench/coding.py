@@ -10,14 +10,16 @@ import polars as pl
 
 from tamis.bench.metrics import enlarge, ms_ssim, psnr
 from tamis.bench.plan import Photo, Plan, Unit
-from tamis.bench.store import COLUMNS, RunFolder
+from tamis.bench.pooling import Pool
+from tamis.bench.store import COLUMNS, RECORD, RunFolder
 from tamis.codecs import Codec, Image, bpp, get_codec
-from tamis.data.folders import load_photo
+from tamis.data.annotations import Annotations, Label
+from tamis.data.sources import LabelledPhoto
 from tamis.errors import TamisError
 from tamis.preprocessing import get_preprocessor
 from tamis.preprocessing.base import Preprocessor
 from tamis.tasks import get_task
-from tamis.tasks.base import Measure, Task
+from tamis.tasks.base import Measure, PooledTask, Task
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,22 @@ class Bench:
             for name, p in plan.preprocessors.items()
         }
         self._sources: dict[str, Image] = {}
-        for name, task in self.tasks.items():
-            if clash := set(task.measures) & set(COLUMNS):
+        for name, named in self.measures.items():
+            if clash := set(named) & {*COLUMNS, RECORD}:
                 raise TamisError(f"{name} calls a measure '{min(clash)}', which is a column's name")
 
     @property
     def measures(self) -> Mapping[str, Mapping[str, Measure]]:
-        """The measures of each task."""
-        return {name: task.measures for name, task in self.tasks.items()}
+        """The measures of each task, those of a set after those of an image."""
+        return {
+            name: {**task.measures, **(task.pooled if isinstance(task, PooledTask) else {})}
+            for name, task in self.tasks.items()
+        }
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """How records become measures of a set, for the tasks that have any."""
+        return {n: task.pool for n, task in self.tasks.items() if isinstance(task, PooledTask)}
 
     def sources(self, photos: Sequence[Photo]) -> list[Image]:
         """The photos as they are coded: whole, or cut to the first task's input."""
@@ -59,7 +69,8 @@ class Bench:
         for photo in photos:
             image = known.get(photo.id)
             if image is None:
-                image = load_photo(photo.path)
+                image = LabelledPhoto(photo.source).load()
+                _check_view(photo, image)
                 if self.plan.protocol == "model":
                     image = self.tasks[self.plan.prepared_for].prepare(image)
             self._sources[photo.id] = image
@@ -119,6 +130,7 @@ class Bench:
         return {
             "image": photo.name,
             "image_id": photo.id,
+            "label": photo.label_name,
             "codec": unit.codec,
             "quality": unit.quality,
             "preprocessor": unit.preprocessor,
@@ -138,8 +150,40 @@ class Bench:
     ) -> pl.DataFrame:
         task = self.tasks[name]
         reference = np.stack([self.run.read_reference(self.plan, name, p.id) for p in photos])
-        scores = task.score(task.predict(decoded), reference, [photo.label for photo in photos])
-        return items.with_columns(
-            pl.lit(name).alias("task"),
-            *(pl.Series(m, np.asarray(v, np.float64), nan_to_null=True) for m, v in scores.items()),
-        ).select(*COLUMNS, *scores)
+        predictions, labels = task.predict(decoded), [self._label(photo) for photo in photos]
+        scores = task.score(predictions, reference, labels)
+        columns = [
+            pl.Series(m, np.asarray(v, np.float64), nan_to_null=True) for m, v in scores.items()
+        ]
+        if isinstance(task, PooledTask):
+            records = [r.tolist() for r in task.records(predictions, reference, labels)]
+            columns.append(pl.Series(RECORD, records, dtype=pl.List(pl.Float32)))
+        rows = items.with_columns(pl.lit(name).alias("task"), *columns)
+        return rows.select(*COLUMNS, *(column.name for column in columns))
+
+    def _label(self, photo: Photo) -> Label:
+        """What is known of a photo as it is coded: places in it mean nothing in a crop of it."""
+        if isinstance(photo.label, Annotations) and self.plan.protocol == "model":
+            task = self.tasks[self.plan.prepared_for]
+            return photo.label if _keeps_view(task, photo.label) else None
+        return photo.label
+
+
+def _keeps_view(task: Task, label: Annotations) -> bool:
+    """Whether `task.prepare` keeps a picture of this size whole, told from a ramp."""
+    ramp = np.zeros((label.height, label.width, 3), np.uint8)
+    ramp[..., 0] = np.linspace(0, 255, label.width)
+    ramp[..., 1] = np.linspace(0, 255, label.height)[:, None]
+    seen = task.prepare(ramp).astype(np.int64)
+    ends = (seen[:, [0, -1], 0].mean(axis=0), seen[[0, -1], :, 1].mean(axis=1))
+    return all(first < 12 and last > 243 for first, last in ends)
+
+
+def _check_view(photo: Photo, image: Image) -> None:
+    if isinstance(photo.label, Annotations):
+        (height, width), label = image.shape[:2], photo.label
+        if abs(np.log(width * label.height / (height * label.width))) > 0.02:
+            raise TamisError(
+                f"{photo.name} is {width}x{height}, but its annotations are of a picture of "
+                f"{label.width}x{label.height}: another photo, or one turned since"
+            )

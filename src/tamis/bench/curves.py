@@ -10,7 +10,9 @@ import polars as pl
 from tamis.bench.bd import Axis, Samples
 from tamis.bench.interpolation import Array
 from tamis.bench.metrics import PIXEL_MEASURES
-from tamis.tasks.base import Measure
+from tamis.bench.pooling import Pool, RecordCurve, pooled_error
+from tamis.bench.store import RECORD
+from tamis.tasks.base import Measure, Record
 
 PIXELS = "pixels"
 """The name under which PSNR and MS-SSIM stand among the tasks."""
@@ -25,6 +27,7 @@ def long_form(rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]])
     PSNR and MS-SSIM appear once per item, as measures of the task `pixels`.
     """
     keep = ["image_id", "quality", "bpp", *CURVE[:-1]]
+    rows = rows.drop(RECORD, strict=False)
     items = rows.with_columns(task=pl.lit(PIXELS)).unique(
         [*keep, "image"], keep="first", maintain_order=True
     )
@@ -65,11 +68,7 @@ def curve(long: pl.DataFrame) -> Curve:
 
     An image that lacks a quality is left out.
     """
-    qualities = long["quality"].n_unique()
-    whole = long.filter(pl.len().over("image_id") == qualities)
-    rising = whole.group_by("quality").agg(pl.col("bpp").mean().alias("_rate"))
-    whole = whole.join(rising, on="quality").sort("image_id", "_rate")
-    shape = (-1, qualities)
+    whole, shape = _complete(long)
     return Curve(
         images=whole["image_id"].unique().sort().to_numpy().astype(np.str_),
         qualities=whole["quality"].to_numpy().reshape(shape)[:1].ravel(),
@@ -78,14 +77,55 @@ def curve(long: pl.DataFrame) -> Curve:
     )
 
 
-def mean_curves(rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]]) -> pl.DataFrame:
-    """Mean rate and mean measure of every (curve, quality).
+def record_curve(rows: pl.DataFrame, pool: Pool) -> RecordCurve:
+    """The curve in the rows with a record of one (codec, preprocessor, task).
+
+    An image that lacks a quality is left out.
+    """
+    whole, shape = _complete(rows)
+    records = _records(whole)
+    return RecordCurve(
+        images=whole["image_id"].unique().sort().to_numpy().astype(np.str_),
+        qualities=whole["quality"].to_numpy().reshape(shape)[:1].ravel(),
+        rates=whole["bpp"].to_numpy().reshape(shape),
+        records=[records[k :: shape[1]] for k in range(shape[1])],
+        pool=pool,
+    )
+
+
+def _complete(long: pl.DataFrame) -> tuple[pl.DataFrame, tuple[int, int]]:
+    """The images that have all K qualities, sorted, qualities by rising rate; and (N, K)."""
+    qualities = long["quality"].n_unique()
+    whole = long.filter(pl.len().over("image_id") == qualities)
+    rising = whole.group_by("quality").agg(pl.col("bpp").mean().alias("_rate"))
+    whole = whole.join(rising, on="quality").sort("image_id", "_rate")
+    return whole, (whole.height // qualities, qualities)
+
+
+def _records(rows: pl.DataFrame) -> list[Record]:
+    column = rows[RECORD]
+    ends = column.list.len().cum_sum().to_numpy()
+    flat = column.list.explode(empty_as_null=False).to_numpy().astype(np.float32)
+    return list(np.split(flat, ends[:-1]))
+
+
+def mean_curves(
+    rows: pl.DataFrame,
+    measures: Mapping[str, Mapping[str, Measure]],
+    pools: Mapping[str, Pool] | None = None,
+) -> pl.DataFrame:
+    """Mean rate and mean, or pooled, measure of every (curve, quality).
+
+    Args:
+        rows: of a run.
+        measures: of each task.
+        pools: for the tasks with measures of a set, `Bench.pools`.
 
     Returns:
-        the columns of `CURVE`, `quality`, `n` images, `rate` (mean bpp), `value` (mean) and
-        `error`, the standard error of that mean.
+        the columns of `CURVE`, `quality`, `n` images, `rate` (mean bpp), `value` (mean or pooled)
+        and `error`, its standard error, which for a pooled measure comes from resampling images.
     """
-    return (
+    means = (
         long_form(rows, measures)
         .group_by(*CURVE, "quality")
         .agg(
@@ -94,8 +134,35 @@ def mean_curves(rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]
             pl.col("value").mean(),
             (pl.col("value").std() / pl.len().sqrt()).alias("error"),
         )
-        .sort(*CURVE, "rate")
     )
+    pooled = _pooled_means(rows, measures, pools or {})
+    return pl.concat([means, pl.DataFrame(pooled, schema=means.schema)]).sort(*CURVE, "rate")
+
+
+def _pooled_means(
+    rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]], pools: Mapping[str, Pool]
+) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    about = [*CURVE[:-1], "quality"]
+    for task, pool in pools.items():
+        for key, group in with_records(rows, task).group_by(about):
+            records = _records(group)
+            values, errors = pool(records), pooled_error(records, pool)
+            head = dict(zip(about, key, strict=True))
+            head |= {"n": group.height, "rate": group["bpp"].mean()}
+            found += [
+                {**head, "measure": name, "value": values[name], "error": errors[name]}
+                for name in measures[task]
+                if np.isfinite(values.get(name, np.nan))
+            ]
+    return found
+
+
+def with_records(rows: pl.DataFrame, task: str) -> pl.DataFrame:
+    """The rows of a task that have a record."""
+    if RECORD not in rows.columns:
+        return rows.clear()
+    return rows.filter(pl.col("task") == task, pl.col(RECORD).is_not_null())
 
 
 def axis_of(name: str, measure: Measure) -> Axis:

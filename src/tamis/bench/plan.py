@@ -1,6 +1,7 @@
 """What a sweep is to measure: photos, tasks, codecs with qualities, preprocessors, protocol."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,7 +12,9 @@ from typing import Any, Literal
 from PIL import Image as PillowImage
 
 from tamis.codecs import Codec, get_codec
-from tamis.data.folders import labels_of
+from tamis.data.annotations import Annotations, Label
+from tamis.data.datasets import open_datasets
+from tamis.data.sources import LabelledPhoto, Source
 from tamis.errors import TamisError
 from tamis.preprocessing.base import Preprocessor
 from tamis.tasks.base import Task
@@ -27,16 +30,23 @@ UNIT_PIXELS = 2**25
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo: where it is, the hash of its file (its identity in a run), its class if known."""
+    """One photo: where it is, the hash of its file (its identity in a run), what is known of it."""
 
-    path: Path
+    source: Source
     id: str
-    label: int | None
+    label: Label
 
     @property
     def name(self) -> str:
         """File name, as it stands in tables."""
-        return self.path.name
+        return self.source.name
+
+    @property
+    def label_name(self) -> str:
+        """The label in a few characters: rows scored against another are not this photo's."""
+        if isinstance(self.label, Annotations):
+            return self.label.fingerprint
+        return "" if self.label is None else str(self.label)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class Plan:
     @classmethod
     def of(
         cls,
-        photos: Iterable[Path | str],
+        photos: Path | str | Iterable[Path | str | LabelledPhoto],
         tasks: Sequence[str | Task],
         codecs: Sequence[str | Codec],
         preprocessors: Sequence[str | Preprocessor] = ("none",),
@@ -83,7 +93,7 @@ class Plan:
         """A checked plan; photos with the same content count once.
 
         Args:
-            photos: paths; ImageNet names give labels.
+            photos: paths and datasets (`tamis.data.open_dataset`), or labelled photos.
             tasks: specs or tasks; in protocol `model` the first sets the size.
             codecs: specs or codecs.
             preprocessors: specs or preprocessors.
@@ -97,7 +107,7 @@ class Plan:
             raise TamisError(f"the protocol is 'native' or 'model', not '{protocol}'")
         named_codecs = {codec_name(codec): codec for codec in codecs}
         plan = cls(
-            chunks=_chunks(_identified(photos)),
+            chunks=_chunks(_identified(open_datasets(photos))),
             tasks={_name(task): task for task in tasks},
             codecs=named_codecs,
             preprocessors={_name(preprocessor): preprocessor for preprocessor in preprocessors},
@@ -128,7 +138,7 @@ class Plan:
     def fingerprint(self) -> str:
         """Hash of everything that decides which rows the plan gives, 16 hex digits."""
         return digest(
-            sorted(photo.id for photo in self.photos),
+            sorted((photo.id, photo.label_name) for photo in self.photos),
             list(self.tasks),
             {codec: list(self.qualities[codec]) for codec in self.codecs},
             sorted(self.preprocessors),
@@ -164,15 +174,14 @@ def _name(part: str | Task | Preprocessor) -> str:
     return part if isinstance(part, str) else part.name
 
 
-def _identified(photos: Iterable[Path | str]) -> list[Photo]:
-    paths = [Path(photo) for photo in photos]
-    found: dict[str, Photo] = {}
-    for path, label in zip(paths, labels_of(paths), strict=True):
-        try:
-            identity = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        except OSError as error:
-            raise TamisError(f"photo {path} cannot be read: {error.strerror}") from error
-        found.setdefault(identity, Photo(path, identity, label))
+def _identified(photos: Iterable[LabelledPhoto]) -> list[tuple[tuple[int, int], Photo]]:
+    """Each different photo with the size in its header."""
+    found: dict[str, tuple[tuple[int, int], Photo]] = {}
+    for photo in photos:
+        data = photo.source.read()
+        identity = hashlib.sha256(data).hexdigest()[:16]
+        if identity not in found:
+            found[identity] = (_size(data), Photo(photo.source, identity, photo.label))
     return list(found.values())
 
 
@@ -183,11 +192,10 @@ def _ladder(name: str, codec: Codec, qualities: Mapping[str, Sequence[int]]) -> 
     return tuple(checked if scale.ascending else reversed(checked))
 
 
-def _chunks(photos: Sequence[Photo]) -> tuple[tuple[Photo, ...], ...]:
-    sized = sorted((_size(photo.path), photo.id, photo) for photo in photos)
+def _chunks(photos: Sequence[tuple[tuple[int, int], Photo]]) -> tuple[tuple[Photo, ...], ...]:
     chunks: list[list[Photo]] = []
     pixels = 0
-    for (width, height), _, photo in sized:
+    for (width, height), photo in sorted(photos, key=lambda sized: (sized[0], sized[1].id)):
         area = width * height
         if not chunks or len(chunks[-1]) == UNIT_IMAGES or pixels + area > UNIT_PIXELS:
             chunks.append([])
@@ -197,10 +205,10 @@ def _chunks(photos: Sequence[Photo]) -> tuple[tuple[Photo, ...], ...]:
     return tuple(tuple(chunk) for chunk in chunks)
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _size(data: bytes) -> tuple[int, int]:
     """Size in the header; (0, 0) for what only `load_photo` can open. It only groups photos."""
     try:
-        with PillowImage.open(path) as picture:
+        with PillowImage.open(io.BytesIO(data)) as picture:
             return picture.size
     except (OSError, ValueError):
         return (0, 0)

@@ -17,13 +17,13 @@ from tamis.bench.strips import Strip, make_strips
 from tamis.bench.sweep import run_sweep
 from tamis.bench.table import PLAIN, bd_rate_table
 from tamis.codecs import Codec
-from tamis.data.folders import list_photos
+from tamis.data.sources import LabelledPhoto
 from tamis.preprocessing.base import Preprocessor
 from tamis.tasks.base import Task
 
 
 def bench(
-    photos: Path | str | Sequence[Path | str],
+    photos: Path | str | Sequence[Path | str | LabelledPhoto],
     tasks: Sequence[str | Task],
     codecs: Sequence[str | Codec],
     preprocessors: Sequence[str | Preprocessor] = (PLAIN,),
@@ -40,7 +40,7 @@ def bench(
     """Code, decode and score every item, and report what was saved; resumes what was begun.
 
     Args:
-        photos: a folder, or paths; names as in ImageNet give labels.
+        photos: paths and datasets (`tamis.data.open_dataset`), or labelled photos.
         tasks: specs or tasks; in protocol `model` the first sets the size that is coded.
         codecs: specs or codecs.
         preprocessors: specs or preprocessors; `none`, to compare with, is added if missing.
@@ -56,16 +56,17 @@ def bench(
     Raises:
         TamisError: see `run_sweep`.
     """
-    paths = list_photos(photos) if isinstance(photos, str | Path) else list(photos)
     if PLAIN not in preprocessors:
         preprocessors = [PLAIN, *preprocessors]
-    plan = Plan.of(paths, tasks, codecs, preprocessors, protocol, qualities)
+    plan = Plan.of(photos, tasks, codecs, preprocessors, protocol, qualities)
     run = RunFolder(out)
     rows = run_sweep(plan, run.folder, processes, console)
     maker = Bench(plan, run.folder)
     measures = {name: dict(named) for name, named in maker.measures.items()}
-    curves = mean_curves(rows, measures)
-    table = bd_rate_table(rows, measures, resamples=resamples, min_overlap=min_overlap)
+    curves = mean_curves(rows, measures, maker.pools)
+    table = bd_rate_table(
+        rows, measures, pools=maker.pools, resamples=resamples, min_overlap=min_overlap
+    )
     figures = {name: codec_figure(curves, name, measures) for name in plan.codecs}
     files = [
         path

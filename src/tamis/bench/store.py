@@ -2,7 +2,7 @@
 
 ```
 run/
-  parts/part-00001.parquet ...   one row per (item, task); measures are columns
+  parts/part-00001.parquet ...   one row per (item, task); measures are columns, records a list
   references/<digest>/<id>.npy   what a task says of a photo before coding
   run.json                       the plans that ran here and the measures of their tasks
 ```
@@ -30,6 +30,7 @@ from tamis.tasks.base import Measure
 COLUMNS: dict[str, type[pl.DataType]] = {
     "image": pl.String,
     "image_id": pl.String,
+    "label": pl.String,
     "codec": pl.String,
     "quality": pl.Int64,
     "preprocessor": pl.String,
@@ -46,7 +47,10 @@ COLUMNS: dict[str, type[pl.DataType]] = {
 }
 """The columns of every run; the measures of its tasks follow, as Float64."""
 
-KEY = ["image_id", "codec", "quality", "preprocessor", "protocol", "prepared_for", "task"]
+RECORD = "record"
+"""The column of what a photo contributes to pooled measures; null for tasks without."""
+
+KEY = ["image_id", "label", "codec", "quality", "preprocessor", "protocol", "prepared_for", "task"]
 """What a row is about; no two rows of a run agree in all of it."""
 
 
@@ -157,13 +161,17 @@ def load(run: Path | str) -> pl.DataFrame:
 
 def of_plan(rows: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     """The rows of `plan` among all rows of a folder."""
+    labels = {photo.id: photo.label_name for photo in plan.photos}
     settings = pl.DataFrame(
         [(codec, quality) for codec, ladder in plan.qualities.items() for quality in ladder],
         schema={"codec": pl.String, "quality": pl.Int64},
         orient="row",
     )
+    of_photo = pl.col("image_id").replace_strict(labels, default="", return_dtype=pl.String)
     return rows.filter(
-        pl.col("image_id").is_in([photo.id for photo in plan.photos]),
+        pl.col("image_id").is_in(list(labels)),
+        # Rows of before there was this column have none, and the label that the name tells.
+        pl.col("label").fill_null(of_photo) == of_photo,
         pl.col("preprocessor").is_in(list(plan.preprocessors)),
         pl.col("task").is_in(list(plan.tasks)),
         protocol=plan.protocol,

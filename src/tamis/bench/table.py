@@ -6,10 +6,20 @@ from functools import reduce
 import numpy as np
 import polars as pl
 
-from tamis.bench.bd import CurveError, Samples, bootstrap_bd_rate
-from tamis.bench.curves import PIXELS, Curve, axis_of, curve, long_form
+from tamis.bench.bd import CurveError, bootstrap_bd_rate
+from tamis.bench.curves import (
+    PIXELS,
+    Curve,
+    axis_of,
+    curve,
+    long_form,
+    record_curve,
+    with_records,
+)
 from tamis.bench.interpolation import Method
 from tamis.bench.metrics import PIXEL_MEASURES
+from tamis.bench.pooling import RESAMPLES, Pool, PooledCurve
+from tamis.bench.sampling import Sampled
 from tamis.tasks.base import Measure
 
 PLAIN = "none"
@@ -37,6 +47,9 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 """Columns of the table; `bd_rate`, `low`, `high` in percent; null where `reason` says why."""
 
 
+_AnyCurve = Curve | PooledCurve
+
+
 def is_downscale(preprocessor: str) -> bool:
     """Whether a spec is the plain baseline `downscale:F` and nothing else."""
     return preprocessor.startswith("downscale:") and "+" not in preprocessor
@@ -53,6 +66,7 @@ def bd_rate_table(
     measures: Mapping[str, Mapping[str, Measure]],
     anchor: str = PLAIN,
     *,
+    pools: Mapping[str, Pool] | None = None,
     resamples: int = 1000,
     seed: int = 0,
     min_overlap: float = 0.25,
@@ -67,7 +81,9 @@ def bd_rate_table(
         rows: a run, `tamis.bench.load(run)`.
         measures: of each task, `RunFolder(run).measures()`.
         anchor: the preprocessor to compare with.
-        resamples: of the bootstrap.
+        pools: for the tasks with measures of a set, `Bench.pools`; without, these are left out.
+        resamples: of the bootstrap; for measures of a set at most `tamis.bench.pooling.RESAMPLES`,
+            because each means pooling all records again.
         seed: of the bootstrap.
         min_overlap: smallest share of the anchor's range of the measure to be had in common.
         method: interpolation, `pchip` or `akima`.
@@ -80,11 +96,12 @@ def bd_rate_table(
     long = long_form(rows, measures)
     found: list[dict[str, object]] = []
     about = ["protocol", "prepared_for", "codec", "task", "measure"]
-    groups = {
+    groups: dict[tuple[object, ...], dict[str, _AnyCurve]] = {
         key: {str(name): curve(part) for (name,), part in group.group_by("preprocessor")}
         for key, group in long.group_by(about)
     }
-    for key in sorted(groups, key=lambda k: (k[0], k[1], k[2], order[k[3], k[4]])):
+    groups |= _pooled(rows, measures, pools or {}, about[:-1])
+    for key in sorted(groups, key=lambda k: (k[0], k[1], k[2], order[str(k[3]), str(k[4])])):
         measure = known[str(key[3])][str(key[4])]
         head = {
             **dict(zip(about, key, strict=True)),
@@ -103,9 +120,31 @@ def _pairs(measures: Mapping[str, Mapping[str, Measure]]) -> list[tuple[str, str
     return [(task, name) for task, named in measures.items() for name in named]
 
 
+def _pooled(
+    rows: pl.DataFrame,
+    measures: Mapping[str, Mapping[str, Measure]],
+    pools: Mapping[str, Pool],
+    about: Sequence[str],
+) -> dict[tuple[object, ...], dict[str, _AnyCurve]]:
+    """Curves of the measures of sets; one that is undefined everywhere is left out."""
+    groups: dict[tuple[object, ...], dict[str, _AnyCurve]] = {}
+    for task, pool in pools.items():
+        for key, group in with_records(rows, task).group_by(about):
+            curves = {
+                str(name): record_curve(part, pool)
+                for (name,), part in group.group_by("preprocessor")
+            }
+            curves = {name: one for name, one in curves.items() if one.images.size}
+            defined = {m for one in curves.values() for m in one.defined()}
+            for measure in measures[task]:
+                if measure in defined:
+                    groups[*key, measure] = {n: PooledCurve(measure, c) for n, c in curves.items()}
+    return groups
+
+
 def _comparisons(
-    curves: Mapping[str, Curve], anchor: str
-) -> list[tuple[str, str, tuple[list[Curve], list[Curve]]]]:
+    curves: Mapping[str, _AnyCurve], anchor: str
+) -> list[tuple[str, str, tuple[list[_AnyCurve], list[_AnyCurve]]]]:
     names = sorted(curves, key=lambda name: (not is_baseline(name), name))
     plain = [curves[anchor]] if anchor in curves else []
     pairs = [(anchor, name, (plain, [curves[name]])) for name in names if name != anchor]
@@ -122,7 +161,7 @@ def _comparisons(
 
 
 def _judge(
-    sides: tuple[Sequence[Curve], Sequence[Curve]],
+    sides: tuple[Sequence[_AnyCurve], Sequence[_AnyCurve]],
     name: str,
     measure: Measure,
     resamples: int,
@@ -137,8 +176,11 @@ def _judge(
     if not images.size:
         return {"n_images": 0, "reason": "no image has all points of both curves"}
 
-    def cut(side: Sequence[Curve]) -> list[Samples]:
+    def cut(side: Sequence[_AnyCurve]) -> list[Sampled]:
         return [one.samples(images) for one in side]
+
+    if any(isinstance(one, PooledCurve) for one in anchor):
+        resamples = min(resamples, RESAMPLES)
 
     try:
         result = bootstrap_bd_rate(

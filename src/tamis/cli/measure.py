@@ -5,13 +5,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from tamis.cli.console import OUT, Sources, photos_in, split
+from tamis.cli.console import OUT, Sources, split
 from tamis.cli.matrix import measure_matrix
 from tamis.errors import TamisError
 
 
 def bench(
-    photos: Sources,
+    photos: Annotated[
+        list[Path],
+        typer.Argument(help="Files, folders, coco:, webdataset:, hf:.", show_default=False),
+    ],
     task: Annotated[
         list[str] | None,
         typer.Option(help="classify:NETWORK, onnx:FILE; repeat or a,b.", show_default=False),
@@ -59,7 +62,7 @@ def bench(
     from tamis.bench import bench as run
 
     results = run(
-        photos_in(photos),
+        photos,
         tasks=tasks,
         codecs=split(codecs or "jpeg"),
         preprocessors=split(preprocessors or "none,default"),
