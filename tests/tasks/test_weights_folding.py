@@ -1,7 +1,12 @@
 """Folding batch norms changes the time a network takes and nothing else."""
 
+from collections.abc import Callable
+from functools import partial
+
+import pytest
 import timm
 import torch
+import torchvision.models
 from torch import nn
 
 from tamis.tasks.folding import fold_batch_norms
@@ -34,6 +39,23 @@ def test_an_efficientnet_keeps_its_logits_and_loses_all_its_batch_norms() -> Non
     with torch.no_grad():
         before = net(x)
         after = fold_batch_norms(net, x[:1])(x)
+    assert norms(net) == 0
+    assert before.abs().max() > 0.01
+    assert (before - after).abs().max() < 1e-4 * max(1.0, float(before.abs().max()))
+
+
+@pytest.mark.parametrize(
+    "build", [torchvision.models.resnet50, partial(timm.create_model, "resnest50d")]
+)
+def test_residual_networks_keep_their_logits_and_lose_all_their_batch_norms(
+    build: Callable[..., nn.Module],
+) -> None:
+    torch.manual_seed(0)
+    net = with_statistics(build(num_classes=10))
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        before = net(x)
+        after = fold_batch_norms(net, x)(x)
     assert norms(net) == 0
     assert before.abs().max() > 0.01
     assert (before - after).abs().max() < 1e-4 * max(1.0, float(before.abs().max()))

@@ -17,7 +17,7 @@ class Table:
 
     Attributes:
         name: on the hub, or a folder that `save_to_disk` wrote.
-        split: `train`, `validation`, `test[:500]`.
+        split: `train`, `validation`.
         config: of the dataset, where it has several.
         image: the column of pictures.
     """

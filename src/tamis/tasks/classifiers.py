@@ -1,8 +1,7 @@
 """Classification networks by name, with weights from PyPI packages, torchvision or timm."""
 
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import timm
 import torch
 import torchvision.models
 from huggingface_hub import constants
-from huggingface_hub.utils import get_session
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from tamis.data.hub import hub_asked_once
 from tamis.errors import MissingPackageError, TamisError, UnknownNameError
 from tamis.tasks.folding import fold_batch_norms
 from tamis.tasks.weights import (
@@ -122,28 +121,11 @@ def _load_timm(name: str, random: bool) -> nn.Module:
 
     def build(path: Path | None) -> nn.Module:
         overlay = {} if path is None else {"file": str(path)}
-        with _hub_asked_once() if path is None else nullcontext():
+        with hub_asked_once() if path is None else nullcontext():
             return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
 
     file_name = config.hf_hub_id.rsplit("/", 1)[-1] + Path(remote).suffix
     return load_or_explain(name, file_name, url, build)
-
-
-@contextmanager
-def _hub_asked_once() -> Iterator[None]:
-    """The hub's offline mode (cache alone) while it does not answer.
-
-    Its client knocks again for a minute before it gives up, and does so for every file.
-    """
-    before = constants.HF_HUB_OFFLINE
-    try:
-        get_session().head(constants.ENDPOINT, timeout=5)
-    except Exception:
-        constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
 def _timm_pipeline(net: nn.Module) -> Pipeline:
