@@ -291,7 +291,7 @@ def test_weights_that_are_not_to_be_had_are_one_quick_clear_error(
     begun = time.monotonic()
     with pytest.raises(TamisError, match=f"{file}.*TAMIS_WEIGHTS.*checkpoints") as caught:
         Classify(name)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 40
     assert "\n" not in str(caught.value)
 
 
