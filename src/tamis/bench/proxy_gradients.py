@@ -1,11 +1,12 @@
 """Whether a proxy's gradient points where the codec goes: cosines with finite differences.
 
-For a photo x and random directions d_k (sums of 8x8 DCT basis functions at random blocks and
-frequencies, `AMPLITUDE` grey levels each, see `tamis.proxies.directions`) the codec codes
-x + d_k and x - d_k, both rounded to 8 bits, and gives the central differences
+At x, a photo p that is softened a little, as a filter would, random directions d_k (sums of 8x8 DCT
+basis functions at random blocks and frequencies, `AMPLITUDE` grey levels each, see
+`tamis.proxies.directions`) lead to x + d_k and x - d_k, rounded to 8 bits. The codec codes both and
+gives the central differences
 
     rate:   r_k = bpp(x + d_k) - bpp(x - d_k)
-    error:  e_k = |codec(x + d_k) - x|^2 - |codec(x - d_k) - x|^2
+    error:  e_k = |codec(x + d_k) - p|^2 - |codec(x - d_k) - p|^2
 
 against which stand the inner products of the proxy's gradients at x with the difference of the two
 coded pictures. The gradient of the error is the one that training uses: the real codec's error,
@@ -13,7 +14,11 @@ sent back through the proxy (Lu et al. 2024, Algorithm 1). Over the directions o
 one cosine for the rate and one for the error. An encoder searches, so its differences jump about:
 what no gradient can foretell keeps a cosine below 1.
 
-`change` says how much of it the proxy itself foretells, by its own two rates instead of a gradient.
+At the photo itself the error would say little: a codec rounds to the nearest, so that every step
+there makes it worse, and the first order is not what counts.
+
+`change` says how much of the rate the proxy itself foretells, by its own two rates instead of a
+gradient.
 """
 
 from collections.abc import Sequence
@@ -25,27 +30,31 @@ import torch
 
 from tamis.codecs import Image
 from tamis.proxies import Proxy, RealCodec
-from tamis.proxies.directions import random_basis
+from tamis.proxies.directions import blur, random_basis
 from tamis.tasks.pixels import to_images, to_tensor
 
-AMPLITUDE = 8.0
-"""Of a coefficient; a basis function of an 8x8 block then swings by one or two grey levels."""
+AMPLITUDE = 16.0
+"""Of a coefficient; a basis function of an 8x8 block then swings by two to four grey levels."""
+SOFTER = 0.4
+"""Share of the 3x3 mean in x."""
 SIDE = 128
 RESAMPLES = 1000
 
 
 class Differences(NamedTuple):
-    """What the real codec makes of K pairs of pictures around one photo.
+    """What the real codec makes of K pairs of pictures around one.
 
     Attributes:
-        x: the photo, `(1, 3, H, W)` in [0, 1].
-        coded: what the codec makes of it, the same shape.
+        photo: the photo, `(1, 3, H, W)` in [0, 1].
+        x: the photo softened.
+        coded: what the codec makes of `x`.
         plus: the pictures on one side, `(K, 3, H, W)`.
         minus: those on the other.
         rate: differences of their rates, bpp, `(K,)`.
-        error: differences of their mean squared errors to `x`, `(K,)`.
+        error: differences of their mean squared errors to `photo`, `(K,)`.
     """
 
+    photo: torch.Tensor
     x: torch.Tensor
     coded: torch.Tensor
     plus: torch.Tensor
@@ -69,15 +78,22 @@ def centre(image: Image, side: int = SIDE) -> Image:
 
 
 def differences(
-    photo: Image, real: RealCodec, quality: int, directions: int, rng: np.random.Generator
+    image: Image, real: RealCodec, quality: int, directions: int, rng: np.random.Generator
 ) -> Differences:
-    """Central differences of the codec along `directions` random directions at `photo`."""
-    x = to_tensor([photo])
-    moves = [random_basis(photo.shape[:2], rng, AMPLITUDE) / 255 for _ in range(directions)]
+    """Central differences of the codec along `directions` random directions."""
+    photo = to_tensor([image])
+    x = softened(photo)
+    moves = [random_basis(image.shape[:2], rng, AMPLITUDE) / 255 for _ in range(directions)]
     plus, minus = (to_tensor(to_images(x + sign * torch.cat(moves))) for sign in (1, -1))
     (y_plus, r_plus), (y_minus, r_minus) = real(plus, quality), real(minus, quality)
-    error = _mean(y_plus - x) - _mean(y_minus - x)
-    return Differences(x, real(x, quality)[0], plus, minus, r_plus - r_minus, error)
+    error = _mean(y_plus - photo) - _mean(y_minus - photo)
+    coded, _ = real(x, quality)
+    return Differences(photo, x, coded, plus, minus, r_plus - r_minus, error)
+
+
+def softened(x: torch.Tensor) -> torch.Tensor:
+    """Pictures `(N, 3, H, W)` in [0, 1] blurred a little, in whole grey levels."""
+    return to_tensor(to_images(torch.lerp(x, blur(x), SOFTER)))
 
 
 def cosines(proxy: Proxy, known: Differences, quality: int) -> Cosines:
@@ -85,7 +101,7 @@ def cosines(proxy: Proxy, known: Differences, quality: int) -> Cosines:
     x = known.x.clone().requires_grad_(True)
     x_hat, rate = proxy(x, quality)
     x_hat = x_hat + (known.coded - x_hat).detach()
-    error = _mean(x_hat - known.x).sum()
+    error = _mean(x_hat - known.photo).sum()
     (by_rate,) = torch.autograd.grad(rate.sum(), x, retain_graph=True)
     (by_error,) = torch.autograd.grad(error, x)
     moved = known.plus - known.minus

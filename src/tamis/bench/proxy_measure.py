@@ -11,13 +11,18 @@ import polars as pl
 import torch
 
 from tamis.bench.bd import BdRate, CurveError, Samples, bootstrap_bd_rate
-from tamis.bench.proxy_gradients import centre, cosines, differences, mean_and_interval
+from tamis.bench.proxy_gradients import (
+    centre,
+    cosines,
+    differences,
+    mean_and_interval,
+    softened,
+)
 from tamis.codecs import Codec, Image, get_codec
 from tamis.errors import TamisError
 from tamis.proxies import Proxy, RealCodec, get_proxy
-from tamis.proxies.directions import blur
 from tamis.proxies.learned import LearnedProxy
-from tamis.tasks.pixels import to_images, to_tensor
+from tamis.tasks.pixels import to_tensor
 
 BATCH = 8
 REPEATS = 5
@@ -105,7 +110,7 @@ class _Measurement:
     ) -> None:
         self.qualities = qualities
         self.x = to_tensor(photos)
-        self.softer = to_tensor(to_images(torch.lerp(self.x, blur(self.x), 0.4)))
+        self.softer = softened(self.x)
         real = RealCodec(codec)
         self.real = {q: self._coded(real, q) for q in qualities}
         self.known = {

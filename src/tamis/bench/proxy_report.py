@@ -60,17 +60,13 @@ def _write(found: ProxyTables, folder: Path) -> None:
 
 
 def _table(frame: pl.DataFrame, title: str) -> Table:
-    """Numbers with three digits; an interval stands behind its mean."""
+    """Numbers with three digits, a column a number; intervals are for the files."""
     names = [name for name in frame.columns if not name.endswith(("_low", "_high"))]
     shown = Table(title=title)
     for name in names:
-        shown.add_column(name, justify="left" if name in ("codec", "proxy") else "right")
-    for row in frame.iter_rows(named=True):
-        cells = []
-        for name in names:
-            cell = f"{row[name]:.3f}" if isinstance(row[name], float) else str(row[name])
-            if f"{name}_low" in row:
-                cell += f" [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-            cells.append(cell)
-        shown.add_row(*cells)
+        # Words of a heading stand on lines of their own: ten columns fit into a terminal.
+        left = name in ("codec", "proxy")
+        shown.add_column(name.replace("_", "\n"), justify="left" if left else "right")
+    for row in frame.select(names).iter_rows():
+        shown.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
     return shown

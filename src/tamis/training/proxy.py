@@ -114,7 +114,7 @@ def train_proxy(
     write_recipe(folder, recipe)
     photos = Photos(recipe.data, recipe.seed)
     examples = Examples(recipe, photos, folder, finished)
-    module = ProxyTraining(recipe, _start(recipe, fresh=state is None))
+    module = ProxyTraining(recipe, start(recipe, fresh=state is None))
     validation = ProxyValidation(folder, examples, photos, finished)
     if not state:
         validation.run(module.network, 0)
@@ -141,7 +141,7 @@ def train_proxy(
     return directory
 
 
-def _start(recipe: ProxyRecipe, fresh: bool) -> ConditionedModel:
+def start(recipe: ProxyRecipe, fresh: bool) -> ConditionedModel:
     """The network with the weights that its training starts from."""
     torch.manual_seed(recipe.seed)
     size = recipe.model

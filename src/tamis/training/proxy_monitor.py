@@ -85,7 +85,7 @@ class ProxyValidation(L.Callback):
             "quality": quality,
             "bpp": float(real.mean()),
             "proxy_bpp": float(rate.mean()),
-            "correlation": float(np.corrcoef(real, rate)[0, 1]),
+            "correlation": _correlation(real, rate),
             "psnr": _psnr(held_out.coded, held_out.x),
             "proxy_psnr": _psnr(x_hat, held_out.x),
             "codec_psnr": _psnr(x_hat, held_out.coded),
@@ -100,3 +100,10 @@ def _psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     """Mean over pictures, dB."""
     pairs = zip(a, b, strict=True)
     return float(np.mean([decibels(float((p - q).square().mean())) for p, q in pairs]))
+
+
+def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    """NaN where one is constant, as the rate of an untrained model may be."""
+    if float(a.std()) == 0 or float(b.std()) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
