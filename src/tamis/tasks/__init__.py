@@ -12,12 +12,17 @@ from tamis.tasks.base import (
     Task,
 )
 from tamis.tasks.classify import Classify, ClassifyWith
+from tamis.tasks.detect_onnx import DetectOnnx
+from tamis.tasks.detections import Detections
 from tamis.tasks.onnx_network import OnnxNetwork
 from tamis.tasks.registry import get_differentiable, get_task
+from tamis.tasks.torchvision_detect import TorchvisionDetector
 
 __all__ = [
     "Classify",
     "ClassifyWith",
+    "DetectOnnx",
+    "Detections",
     "DifferentiableTask",
     "FeatureTask",
     "Label",
@@ -28,6 +33,7 @@ __all__ = [
     "Predictions",
     "Record",
     "Task",
+    "TorchvisionDetector",
     "get_differentiable",
     "get_task",
 ]

@@ -6,13 +6,28 @@ from tamis.errors import TamisError, UnknownNameError
 from tamis.spec import Spec
 from tamis.tasks.base import DifferentiableTask, Task
 from tamis.tasks.classify import Classify
+from tamis.tasks.detect_onnx import DetectOnnx
 from tamis.tasks.mediapipe_pose import MediaPipePose
 from tamis.tasks.mediapipe_segmenter import MediaPipeSegmenter
 from tamis.tasks.onnx_network import OnnxNetwork
+from tamis.tasks.torchvision_detect import TorchvisionDetector
+from tamis.tasks.torchvision_segment import TorchvisionSegmenter
+
+
+def _detect(spec: Spec) -> Task:
+    """`detect:PATH.onnx:decoder=NAME`, or `detect:NAME` of torchvision."""
+    if "decoder" in spec.options or (spec.value or "").endswith(".onnx"):
+        return DetectOnnx.from_spec(spec)
+    return TorchvisionDetector.from_spec(spec)
+
 
 TASKS: dict[str, Callable[[Spec], Task]] = {
     "classify": Classify.from_spec,
     "onnx": OnnxNetwork.from_spec,
+    "detect": _detect,
+    "instances": TorchvisionDetector.from_spec,
+    "keypoints": TorchvisionDetector.from_spec,
+    "segment": TorchvisionSegmenter.from_spec,
 }
 
 BLACK_BOXES: dict[str, Callable[[], Task]] = {
