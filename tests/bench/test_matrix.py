@@ -232,7 +232,7 @@ def test_a_recipe_knows_its_photos_and_every_which_of_them(folder, tmp_path, mon
     path = tmp_path / "matrix.yaml"
     path.write_text("groups:\n  mine:\n    photos: [$PHOTOS]\n    every: 2\n    tasks: [count]\n")
     recipe = load_matrix_recipe(path)
-    assert [p.name for p in recipe.groups["mine"].paths()] == [
+    assert [photo.source.name for photo in recipe.groups["mine"].found()] == [
         "astronaut.png", "china.png", "rocket.png",
     ]  # fmt: skip
     assert recipe.codecs == CODECS and recipe.preprocessors == ("default",)

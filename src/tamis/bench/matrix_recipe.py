@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from tamis.bench.plan import Protocol
-from tamis.data.folders import list_photos
+from tamis.data.datasets import open_datasets
+from tamis.data.sources import LabelledPhoto
 from tamis.training.recipe_file import Section, load
 
 CODECS = ("jpeg", "bpg", "hevc", "vvc", "avif")
@@ -38,7 +39,8 @@ class Group(Section):
     """Photos, and the tasks that are asked about them.
 
     Attributes:
-        photos: files and folders, searched recursively; `~` and `$VARIABLE` are expanded.
+        photos: files, folders and datasets (`tamis.data.open_dataset`); `~` and `$VARIABLE` are
+            expanded.
         every: take each so manieth photo, in the order of the folders.
         tasks: specs; `$VARIABLE` is expanded.
     """
@@ -47,14 +49,14 @@ class Group(Section):
     every: Annotated[int, Field(ge=1)] = 1
     tasks: Names = TASKS
 
-    def paths(self) -> list[Path]:
-        """The photos.
+    def found(self) -> list[LabelledPhoto]:
+        """The photos, with what is known of them.
 
         Raises:
-            TamisError: a path that does not exist, or holds no photo.
+            TamisError: a source that does not exist, or holds no photo.
         """
         sources = [Path(os.path.expandvars(source)).expanduser() for source in self.photos]
-        return [photo for source in sources for photo in list_photos(source)][:: self.every]
+        return open_datasets(sources)[:: self.every]
 
     def specs(self) -> list[str]:
         """The tasks."""

@@ -16,10 +16,11 @@ from tamis.bench.plan import Protocol
 from tamis.bench.results import Results
 from tamis.bench.run import bench
 from tamis.bench.table import PLAIN
+from tamis.data.sources import LabelledPhoto
 from tamis.errors import TamisError
 from tamis.tasks.base import Task
 
-Groups = Mapping[str, tuple[Sequence[Path | str], Sequence[str | Task]]]
+Groups = Mapping[str, tuple[Sequence[Path | str | LabelledPhoto], Sequence[str | Task]]]
 """Photos and the tasks asked about them, by the name of the group."""
 
 

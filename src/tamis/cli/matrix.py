@@ -33,7 +33,7 @@ def measure_matrix(
 
     recipe = parse({**_document(sources, tasks), **settings}, MatrixRecipe, "the matrix")
     results = bench_matrix(
-        {name: (group.paths(), group.specs()) for name, group in recipe.groups.items()},
+        {name: (group.found(), group.specs()) for name, group in recipe.groups.items()},
         recipe.codecs,
         recipe.preprocessors,
         recipe.protocol,
