@@ -25,7 +25,7 @@ LADDERS: dict[str, tuple[int, ...]] = {
     "jpeg": (4, 8, 14, 24, 40, 65),
     "bpg": (46, 42, 38, 35, 32, 29),
     "hevc": (45, 41, 37, 34, 31, 27),
-    "vvc": (45, 41, 37, 34, 31, 28),
+    "vvc": (45, 41, 38, 35, 31, 28),
     "avif": (10, 20, 30, 40, 52, 66),
 }
 """Six qualities each, about 0.1 to 1.5 bpp on photos of 500 pixels: half the work of the codecs'
