@@ -1,11 +1,11 @@
-"""One number for how much of what a network found on the original it still finds: Grad-CAM's target.
+"""How much of what a network found on the original it still finds: Grad-CAM's target.
 
 What the number is depends on what the task puts out:
 
 - a classifier: the logit of the class that the original gets;
 - torchvision's detectors: the sum of the probabilities (of classes, or of the proposals'
   objectness) that are over one half on the original;
-- FastestDet: the sum of objectness over the cells whose score is over its threshold on the original;
+- FastestDet: the sum of objectness over the cells whose score is over one half on the original;
 - anything else: the projection of the outputs on how the original's outputs deviate from their
   mean, 1 if they are the same.
 

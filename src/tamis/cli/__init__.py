@@ -15,6 +15,7 @@ from tamis import __version__
 from tamis.cli.ablate import ablate
 from tamis.cli.analyze import analyze
 from tamis.cli.console import OUT, fail
+from tamis.cli.explain import explain
 from tamis.cli.files import compress, decompress
 from tamis.cli.learn import convert, train
 from tamis.cli.lists import codecs, models
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compress, decompress, codecs, models, bench, proxy, demo, ablate):
+for command in (compress, decompress, codecs, models, bench, proxy, demo, ablate, explain):
     app.command()(command)
 app.add_typer(train, name="train")
 app.add_typer(analyze, name="analyze")
