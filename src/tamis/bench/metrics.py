@@ -1,4 +1,4 @@
-"""What the decoded picture lost for a human eye: PSNR and MS-SSIM, per image, over RGB."""
+"""What the decoded picture lost pixel by pixel: PSNR, SSIM and MS-SSIM, per image, over RGB."""
 
 from functools import cache
 
@@ -34,6 +34,18 @@ def psnr(image: Image, source: Image) -> float:
     return float(np.inf if error == 0 else 10 * np.log10(255**2 / error))
 
 
+def ssim(image: Image, source: Image) -> float:
+    """Structural similarity, mean over R, G and B; NaN under 11 pixels.
+
+    Source: Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004: 11x11 Gaussian of sigma 1.5,
+    valid windows only, at the picture's own scale.
+    """
+    if min(source.shape[:2]) < _TAPS:
+        return float("nan")
+    luminance, structure = _ssim_terms(_planes(image), _planes(source))
+    return float((luminance * structure).double().mean())
+
+
 def ms_ssim(image: Image, source: Image) -> float:
     """Multi-scale structural similarity in [0, 1], mean over R, G and B; NaN under 161 pixels.
 
@@ -42,10 +54,7 @@ def ms_ssim(image: Image, source: Image) -> float:
     """
     if min(source.shape[:2]) < MS_SSIM_MIN_SIDE:
         return float("nan")
-    x, y = (
-        torch.from_numpy(np.array(a, dtype=np.float32)).permute(2, 0, 1)[:, None]
-        for a in (image, source)
-    )
+    x, y = _planes(image), _planes(source)
     product = torch.ones(3)
     for scale, weight in enumerate(_WEIGHTS):
         last = scale == len(_WEIGHTS) - 1
@@ -65,9 +74,15 @@ def enlarge(image: Image, source: Image) -> Image:
     return np.asarray(PillowImage.fromarray(image).resize(size, PillowImage.Resampling.LANCZOS))
 
 
+def _planes(image: Image) -> torch.Tensor:
+    """R, G and B as `float32 (3, 1, H, W)` on the scale 0..255."""
+    return torch.from_numpy(np.array(image, dtype=np.float32)).permute(2, 0, 1)[:, None]
+
+
 def _ssim_terms(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     channels = len(x)
-    maps = _blur(torch.cat([x, y, x * x, y * y, x * y]))
+    # Map by map: one fits into the processor's cache, which halves the time.
+    maps = torch.cat([_blur(m[None]) for m in torch.cat([x, y, x * x, y * y, x * y])])
     mean_x, mean_y, xx, yy, xy = torch.split(maps, channels)
     product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
     structure = (2 * (xy - product) + _C2) / (xx + yy - squares + _C2)
