@@ -12,13 +12,16 @@ from tamis.cli import main
 from tamis.codecs import get_codec
 from tamis.errors import RecipeError
 from tamis.proxies import get_proxy
+from tamis.proxies.learned import LearnedProxy
 from tamis.training.checkpoint import SaveState, read_state
 from tamis.training.fitting import fit
 from tamis.training.photos import Photos
+from tamis.training.preprocessor import _couplings
 from tamis.training.proxy import ProxyTraining, start, train_proxy
 from tamis.training.proxy_examples import Examples
 from tamis.training.proxy_objective import gap
 from tamis.training.proxy_recipe import ProxyRecipe, load_proxy_recipe, parse_proxy_recipe
+from tamis.training.recipe import parse_recipe
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "recipes" / "proxy").glob("*.yaml"))
 
@@ -168,3 +171,27 @@ def test_the_command_prints_where_the_proxy_is(
         main(["train", "proxy", str(path)])
     assert stopped.value.code in (0, None)
     assert str(tmp_path / "run" / "small") in capsys.readouterr().out
+
+
+def test_a_preprocessors_recipe_takes_a_proxy_by_its_directory(whole: Path) -> None:
+    recipe = parse_recipe(
+        {
+            "name": "filter",
+            "network": "npp-lite",
+            "data": {"folders": ["sample"]},
+            "codecs": [{"spec": "bpg:preset=ultrafast", "qualities": [34]}],
+            "tasks": [{"spec": "classify:efficientnet_lite0"}],
+            "proxy": f"learned:{whole / 'small'}",
+            "steps": 1,
+            "out": "unused",
+        }
+    )
+    (coupling,) = _couplings(recipe).values()
+    assert isinstance(coupling.proxy, LearnedProxy)
+    x = torch.rand(1, 3, 64, 64, requires_grad=True)
+    x_hat, bpp = coupling(x, 34)
+    real, rate = coupling.real(x, 34)
+    assert torch.allclose(x_hat, real, atol=1e-6)  # values of the codec, gradients of the proxy
+    assert torch.allclose(bpp, rate)
+    (gradient,) = torch.autograd.grad(x_hat.sum(), x)
+    assert float(gradient.abs().max()) > 0

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -14,6 +15,11 @@ from tamis.mirror import write_whole
 from tamis.tasks.pixels import centre_crop
 
 SIDE = 224
+PREDICTION = (
+    *("ratio", "slope", "bd_rate", "bd_rate_calibrated", "milliseconds"),
+    *("slope_correlation", "error", "correlation"),
+)
+GRADIENTS = ("rate_cosine", "error_cosine", "change_cosine")
 
 
 def report(
@@ -44,8 +50,11 @@ def report(
     ]
     images = [centre_crop(load_photo(path), SIDE, 1.0) for path in paths]
     found = measure(images, codecs, proxies, qualities, directions)
-    console.print(_table(found.rows, f"Proxies against real files, {len(paths)} photos"))
-    console.print(_table(found.summary, "Means over the qualities; ms a photo"))
+    console.print(f"{len(paths)} photos; of a summary's values the means over the qualities")
+    for frame in (found.rows, found.summary):
+        for names in (PREDICTION, GRADIENTS):
+            if names[-1] in frame.columns:
+                console.print(_table(frame, names))
     if out is not None:
         _write(found, out)
         console.print(f"written: {out / 'proxy.csv'}, {out / 'proxy.json'}", soft_wrap=True)
@@ -59,14 +68,23 @@ def _write(found: ProxyTables, folder: Path) -> None:
     write_whole(folder / "proxy.json", json.dumps(content, indent=1).encode())
 
 
-def _table(frame: pl.DataFrame, title: str) -> Table:
-    """Numbers with three digits, a column a number; intervals are for the files."""
-    names = [name for name in frame.columns if not name.endswith(("_low", "_high"))]
-    shown = Table(title=title)
-    for name in names:
-        # Words of a heading stand on lines of their own: ten columns fit into a terminal.
+def _table(frame: pl.DataFrame, names: Sequence[str]) -> Table:
+    """Those of the columns `names` that there are, three digits each, cosines with intervals."""
+    shown = Table()
+    kept = [n for n in ("codec", "proxy", "quality", *names) if n in frame.columns]
+    for name in kept:
+        # Words of a heading stand on lines of their own, so that all columns fit a terminal.
         left = name in ("codec", "proxy")
-        shown.add_column(name.replace("_", "\n"), justify="left" if left else "right")
-    for row in frame.select(names).iter_rows():
-        shown.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+        heading = name.replace("_", "\n")
+        shown.add_column(heading, justify="left" if left else "right", no_wrap=name != "proxy")
+    for row in frame.iter_rows(named=True):
+        shown.add_row(*(_cell(row, name) for name in kept))
     return shown
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    if not isinstance(row[name], float):
+        return str(row[name])
+    if name not in GRADIENTS:
+        return f"{row[name]:.3f}"
+    return f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
