@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from tamis.bench.metrics import enlarge, ms_ssim, psnr
+from tamis.bench.metrics import PIXEL_MEASURES, enlarge, ms_ssim, psnr
 from tamis.bench.plan import Photo, Plan, Unit
 from tamis.bench.pooling import Pool
 from tamis.bench.store import COLUMNS, RECORD, RunFolder
@@ -20,6 +21,7 @@ from tamis.preprocessing import get_preprocessor
 from tamis.preprocessing.base import Preprocessor
 from tamis.tasks import get_task
 from tamis.tasks.base import Measure, PooledTask, Task
+from tamis.tasks.full_reference import FullReferenceTask
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Bench:
         }
         self._sources: dict[str, Image] = {}
         for name, named in self.measures.items():
-            if clash := set(named) & {*COLUMNS, RECORD}:
+            own = PIXEL_MEASURES if isinstance(self.tasks[name], FullReferenceTask) else {}
+            if clash := set(named) & {*COLUMNS, RECORD} - set(own):
                 raise TamisError(f"{name} calls a measure '{min(clash)}', which is a column's name")
 
     @property
@@ -56,6 +59,16 @@ class Bench:
         return {
             name: {**task.measures, **(task.pooled if isinstance(task, PooledTask) else {})}
             for name, task in self.tasks.items()
+        }
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Why measures that a task could have are left out, by words for the measure."""
+        return {
+            f"{measure} of {name}": reason
+            for name, task in self.tasks.items()
+            if isinstance(task, FullReferenceTask)
+            for measure, reason in task.absent.items()
         }
 
     @property
@@ -149,17 +162,27 @@ class Bench:
         self, items: pl.DataFrame, name: str, photos: Sequence[Photo], decoded: Sequence[Image]
     ) -> pl.DataFrame:
         task = self.tasks[name]
+        if isinstance(task, FullReferenceTask):
+            sources = self.sources(photos)
+            full = [enlarge(image, source) for image, source in zip(decoded, sources, strict=True)]
+            columns = _columns(task.compare(full, sources))
+        else:
+            columns = self._judge(name, photos, decoded)
+        rows = items.with_columns(pl.lit(name).alias("task"), *columns)
+        return rows.select(*COLUMNS, *(column.name for column in columns))
+
+    def _judge(
+        self, name: str, photos: Sequence[Photo], decoded: Sequence[Image]
+    ) -> list[pl.Series]:
+        """What a task says of decoded pictures against what it said of the sources."""
+        task = self.tasks[name]
         reference = np.stack([self.run.read_reference(self.plan, name, p.id) for p in photos])
         predictions, labels = task.predict(decoded), [self._label(photo) for photo in photos]
-        scores = task.score(predictions, reference, labels)
-        columns = [
-            pl.Series(m, np.asarray(v, np.float64), nan_to_null=True) for m, v in scores.items()
-        ]
+        columns = _columns(task.score(predictions, reference, labels))
         if isinstance(task, PooledTask):
             records = [r.tolist() for r in task.records(predictions, reference, labels)]
             columns.append(pl.Series(RECORD, records, dtype=pl.List(pl.Float32)))
-        rows = items.with_columns(pl.lit(name).alias("task"), *columns)
-        return rows.select(*COLUMNS, *(column.name for column in columns))
+        return columns
 
     def _label(self, photo: Photo) -> Label:
         """What is known of a photo as it is coded: places in it mean nothing in a crop of it."""
@@ -167,6 +190,11 @@ class Bench:
             task = self.tasks[self.plan.prepared_for]
             return photo.label if _keeps_view(task, photo.label) else None
         return photo.label
+
+
+def _columns(scores: Mapping[str, npt.NDArray[np.float64]]) -> list[pl.Series]:
+    """Scores as columns; what is not defined for an image is null."""
+    return [pl.Series(m, np.asarray(v, np.float64), nan_to_null=True) for m, v in scores.items()]
 
 
 def _keeps_view(task: Task, label: Annotations) -> bool:

@@ -9,7 +9,7 @@ import polars as pl
 
 from tamis.bench.bd import Axis, Samples
 from tamis.bench.interpolation import Array
-from tamis.bench.metrics import PIXEL_MEASURES
+from tamis.bench.metrics import PIXEL_MEASURES, SIMILARITIES
 from tamis.bench.pooling import Pool, RecordCurve, pooled_error
 from tamis.bench.store import RECORD
 from tamis.tasks.base import Measure, Record
@@ -21,18 +21,29 @@ CURVE = ["protocol", "prepared_for", "codec", "preprocessor", "task", "measure"]
 """What a curve is about."""
 
 
+def with_pixels(
+    measures: Mapping[str, Mapping[str, Measure]],
+) -> Mapping[str, Mapping[str, Measure]]:
+    """`measures`, and last those of `pixels`, unless a task has them among its own."""
+    if any(set(PIXEL_MEASURES) <= set(named) for named in measures.values()):
+        return measures
+    return {**measures, PIXELS: PIXEL_MEASURES}
+
+
 def long_form(rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]]) -> pl.DataFrame:
     """One row per (item, task, measure) with its `value`; values that are missing are dropped.
 
-    PSNR and MS-SSIM appear once per item, as measures of the task `pixels`.
+    PSNR and MS-SSIM appear once per item, see `with_pixels`.
     """
     keep = ["image_id", "quality", "bpp", *CURVE[:-1]]
-    rows = rows.drop(RECORD, strict=False)
+    rows = _once(rows.drop(RECORD, strict=False))
     items = rows.with_columns(task=pl.lit(PIXELS)).unique(
         [*keep, "image"], keep="first", maintain_order=True
     )
-    tables = [(items, list(PIXEL_MEASURES))]
-    tables += [(rows.filter(task=task), list(named)) for task, named in measures.items()]
+    tables = [
+        (items if task == PIXELS else rows.filter(task=task), list(named))
+        for task, named in with_pixels(measures).items()
+    ]
     parts = [
         table.unpivot(present, index=keep, variable_name="measure")
         for table, names in tables
@@ -162,11 +173,19 @@ def with_records(rows: pl.DataFrame, task: str) -> pl.DataFrame:
     """The rows of a task that have a record."""
     if RECORD not in rows.columns:
         return rows.clear()
-    return rows.filter(pl.col("task") == task, pl.col(RECORD).is_not_null())
+    return _once(rows.filter(pl.col("task") == task, pl.col(RECORD).is_not_null()))
+
+
+def _once(rows: pl.DataFrame) -> pl.DataFrame:
+    """Each photo once a setting, with its label where it was scored with and without one."""
+    if "label" not in rows.columns:
+        return rows
+    about = ["image_id", "quality", *CURVE[:-1]]
+    return rows.sort("label", maintain_order=True).unique(about, keep="last", maintain_order=True)
 
 
 def axis_of(name: str, measure: Measure) -> Axis:
     """The scale on which a measure is compared; `docs/concepts/bd-rate.md` says why."""
-    if name == "ms_ssim":
+    if name in SIMILARITIES:
         return "log_complement"
     return "linear" if measure.higher_is_better else "log"

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from tamis.bench.curves import PIXELS, axis_of
-from tamis.bench.metrics import PIXEL_MEASURES
+from tamis.bench.curves import axis_of, with_pixels
 from tamis.bench.table import PLAIN, is_baseline
 from tamis.tasks.base import Measure
 
@@ -56,7 +55,7 @@ def codec_figure(
         codec: its spec.
         measures: of each task.
     """
-    known = {**measures, PIXELS: PIXEL_MEASURES}
+    known = with_pixels(measures)
     here = curves.filter(codec=codec)
     present = set(here.select("task", "measure").iter_rows())
     rows = [

@@ -1,6 +1,7 @@
 """The task `human`: what a person would miss, by five measures against the source picture."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,11 @@ from tamis.spec import Spec
 from tamis.tasks.base import Measure, Predictions
 
 MEASURES: dict[str, Measure] = {
-    "psnr": PIXEL_MEASURES["psnr"],
-    "ssim": Measure(True, True, "SSIM"),
-    "ms_ssim": PIXEL_MEASURES["ms_ssim"],
-    "fsim": Measure(True, True, "FSIM (colour)"),
-    "lpips": Measure(False, True, "LPIPS (AlexNet)"),
+    "psnr": replace(PIXEL_MEASURES["psnr"], headline=True),
+    "ssim": Measure(True, True, "SSIM", headline=True),
+    "ms_ssim": replace(PIXEL_MEASURES["ms_ssim"], headline=True),
+    "fsim": Measure(True, True, "FSIM (colour)", headline=True),
+    "lpips": Measure(False, True, "LPIPS (AlexNet)", headline=True),
 }
 
 
@@ -39,14 +40,15 @@ class Human:
 
     def __init__(self, random: bool = False) -> None:
         self.name = "human:weights=random" if random else "human"
-        self.absent: dict[str, str] = {}
+        absent: dict[str, str] = {}
         self._lpips: Lpips | None = None
         try:
             self._lpips = Lpips(random)
         except TamisError as error:
-            self.absent["lpips"] = str(error)
+            absent["lpips"] = str(error)
+        self.absent: Mapping[str, str] = absent
         self.measures: Mapping[str, Measure] = {
-            name: measure for name, measure in MEASURES.items() if name not in self.absent
+            name: measure for name, measure in MEASURES.items() if name not in absent
         }
 
     @classmethod

@@ -15,6 +15,9 @@ PIXEL_MEASURES: dict[str, Measure] = {
     "ms_ssim": Measure(True, True, "MS-SSIM"),
 }
 
+SIMILARITIES = ("ssim", "ms_ssim", "fsim")
+"""Measures that saturate at 1: what is compared is their distance from it."""
+
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _TAPS, _SIGMA = 11, 1.5
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

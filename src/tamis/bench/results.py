@@ -40,7 +40,7 @@ class Results:
 
     @property
     def headline(self) -> pl.DataFrame:
-        """The table's rows for the first smooth measure of each task."""
+        """The table's rows for the first smooth measure of each task, and those marked for it."""
         return headline(self.table, self.measures)
 
     def rich_table(self) -> Table:
@@ -53,13 +53,18 @@ class Results:
 
 
 def headline(table: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]]) -> pl.DataFrame:
-    """Rows of the BD-rate table for the first smooth measure of each task."""
+    """Rows of the BD-rate table for the first smooth measure of each task, and those marked."""
     first = {
         task: next((name for name, m in named.items() if m.smooth), None)
         for task, named in measures.items()
     }
     chosen = pl.DataFrame(
-        [(task, name) for task, name in first.items() if name is not None],
+        [
+            (task, name)
+            for task, named in measures.items()
+            for name, measure in named.items()
+            if name == first[task] or measure.headline
+        ],
         schema={"task": pl.String, "measure": pl.String},
         orient="row",
     )
@@ -132,8 +137,9 @@ def sentence(rows: pl.DataFrame, measures: Mapping[str, Mapping[str, Measure]]) 
     refused = [c for c in plain["codec"].unique(maintain_order=True) if c not in judged[best]]
     tail = f"; with {', '.join(refused)} it could not be judged" if refused else ""
     scope = f"for the same {first['label']}"
-    if len(measures) > 1:
-        scope = "at equal task measure, judged for each codec by the task that gains least"
+    if rows.select("task", "measure").n_unique() > 1:
+        least = "task" if len(measures) > 1 else "measure"
+        scope = f"at equal task measure, judged for each codec by the {least} that gains least"
     return (
         f"On these {first['n_images']} photos (protocol {first['protocol']}), '{best}' "
         f"{', '.join(parts)} {scope}, against the same codec without it{tail}."

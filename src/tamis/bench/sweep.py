@@ -70,7 +70,7 @@ def run_sweep(
             )
             left = sum(len(unit.photos) for unit in units)
             bar = progress.add_task("coding", total=total, completed=max(total - left, 0))
-            skipped: dict[str, str] = {}
+            skipped = bench.absent
             for unit, made in workers.apply(_code, units):
                 if isinstance(made, Refusal):
                     skipped[f"{unit.preprocessor} with {unit.codec} {unit.quality}"] = made.reason
@@ -82,7 +82,7 @@ def run_sweep(
         run.note(plan, bench.measures, **_facts(), skipped=skipped)
         if console is not None:
             for setting, reason in skipped.items():
-                console.print(f"not coded: {setting}: {reason}", markup=False)
+                console.print(f"left out: {setting}: {reason}", markup=False)
         return rows
 
 

@@ -8,16 +8,15 @@ import polars as pl
 
 from tamis.bench.bd import CurveError, bootstrap_bd_rate
 from tamis.bench.curves import (
-    PIXELS,
     Curve,
     axis_of,
     curve,
     long_form,
     record_curve,
+    with_pixels,
     with_records,
 )
 from tamis.bench.interpolation import Method
-from tamis.bench.metrics import PIXEL_MEASURES
 from tamis.bench.pooling import RESAMPLES, Pool, PooledCurve
 from tamis.bench.sampling import Sampled
 from tamis.tasks.base import Measure
@@ -91,7 +90,7 @@ def bd_rate_table(
     Returns:
         a frame of `SCHEMA`, in the order of the rows of `measures`, PSNR and MS-SSIM last.
     """
-    known = {**measures, PIXELS: PIXEL_MEASURES}
+    known = with_pixels(measures)
     order = {(task, name): i for i, (task, name) in enumerate(_pairs(known))}
     long = long_form(rows, measures)
     found: list[dict[str, object]] = []

@@ -23,11 +23,14 @@ class Measure:
         higher_is_better: direction.
         smooth: whether it changes gradually enough for a BD-rate over a few hundred photos.
         label: how tables and axes name it.
+        headline: whether the first table of a report shows it though it is not the task's first
+            smooth measure.
     """
 
     higher_is_better: bool
     smooth: bool
     label: str
+    headline: bool = False
 
 
 @runtime_checkable

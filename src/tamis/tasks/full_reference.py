@@ -1,6 +1,6 @@
 """Tasks that judge a picture beside its source: what is compared is pictures, not predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +17,9 @@ class FullReferenceTask(Task, Protocol):
     Nothing is predicted: `predict` gives rows without numbers, `(N, 0)`, and `score` refuses. The
     measures `psnr` and `ms_ssim`, where it names them, are the bench's own columns.
     """
+
+    absent: Mapping[str, str]
+    """Measures that cannot be had here, with the reason: one line that says what to do."""
 
     def compare(
         self, images: Sequence[Image], sources: Sequence[Image]

@@ -1,6 +1,8 @@
 """Tasks by name: `classify:efficientnet_lite0`, `onnx:detector.onnx`."""
 
+import importlib
 from collections.abc import Callable
+from typing import cast
 
 from tamis.errors import TamisError, UnknownNameError
 from tamis.spec import Spec
@@ -21,6 +23,11 @@ def _detect(spec: Spec) -> Task:
     return TorchvisionDetector.from_spec(spec)
 
 
+def _human(spec: Spec) -> Task:
+    """`human`; it is made of the bench's metrics, above this package, and known by name alone."""
+    return cast(Task, importlib.import_module("tamis.bench.human").Human.from_spec(spec))
+
+
 TASKS: dict[str, Callable[[Spec], Task]] = {
     "classify": Classify.from_spec,
     "onnx": OnnxNetwork.from_spec,
@@ -28,6 +35,7 @@ TASKS: dict[str, Callable[[Spec], Task]] = {
     "instances": TorchvisionDetector.from_spec,
     "keypoints": TorchvisionDetector.from_spec,
     "segment": TorchvisionSegmenter.from_spec,
+    "human": _human,
 }
 
 BLACK_BOXES: dict[str, Callable[[], Task]] = {
