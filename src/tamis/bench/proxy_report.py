@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -69,14 +70,14 @@ def _write(found: ProxyTables, folder: Path) -> None:
 
 
 def _table(frame: pl.DataFrame, names: Sequence[str]) -> Table:
-    """Those of the columns `names` that there are, three digits each, cosines with intervals."""
-    shown = Table()
+    """Those of the columns `names` that there are; a summary's cosines with their intervals."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     kept = [n for n in ("codec", "proxy", "quality", *names) if n in frame.columns]
     for name in kept:
         # Words of a heading stand on lines of their own, so that all columns fit a terminal.
-        left = name in ("codec", "proxy")
-        heading = name.replace("_", "\n")
-        shown.add_column(heading, justify="left" if left else "right", no_wrap=name != "proxy")
+        heading, named = name.replace("_", "\n"), name in ("codec", "proxy")
+        justify: Literal["left", "right"] = "left" if named else "right"
+        shown.add_column(heading, justify=justify, no_wrap=not named, min_width=5)
     for row in frame.iter_rows(named=True):
         shown.add_row(*(_cell(row, name) for name in kept))
     return shown
@@ -85,6 +86,6 @@ def _table(frame: pl.DataFrame, names: Sequence[str]) -> Table:
 def _cell(row: Mapping[str, Any], name: str) -> str:
     if not isinstance(row[name], float):
         return str(row[name])
-    if name not in GRADIENTS:
+    if name not in GRADIENTS or "quality" in row:
         return f"{row[name]:.3f}"
     return f"{row[name]:.2f} [{row[f'{name}_low']:.2f}, {row[f'{name}_high']:.2f}]"
