@@ -80,8 +80,9 @@ def _one_line(error: ValidationError, kind: type[BaseModel], source: str) -> str
 def _known_keys(model: type[BaseModel], location: list[int | str]) -> list[str]:
     """Keys of the section at `location`, walking from `model` by field names and list indices."""
     for part in location:
-        if isinstance(part, str):
-            field = next(f for n, f in model.model_fields.items() if part in (n, f.alias))
+        # An index of a list or a key of a mapping is no field; it leads to the section within.
+        named = (f for n, f in model.model_fields.items() if part in (n, f.alias))
+        if (field := next(named, None)) is not None:
             model = _section_of(field.annotation) or model
     return [field.alias or name for name, field in model.model_fields.items()]
 
