@@ -72,7 +72,7 @@ def measure(
     `summary` has `bd_rate`, of the proxy's own rates against the codec's in PSNR (positive: the
     proxy needs more bits), `bd_rate_calibrated`, the same after a factor per quality that makes the
     mean rates equal, both with their intervals; means of the columns above over qualities; and
-    `milliseconds` of a forward and backward pass per photo. A rate that a learned proxy's card
+    `milliseconds` of processor time of a forward and backward pass per photo. A rate that a learned proxy's card
     calibrates is taken as its likelihoods say, without the card's factors.
 
     Args:
@@ -208,12 +208,15 @@ def _interval_columns(values: Sequence[Sequence[float]]) -> dict[str, float]:
 
 
 def _seconds(proxy: Proxy, x: torch.Tensor, quality: int) -> float:
-    """Time of a forward and backward pass per photo: the fastest of a few, after one to warm up."""
+    """Processor time of a forward and backward pass per photo: the least of a few.
+
+    Not the clock's, which a busy machine stretches. The first pass is not counted.
+    """
     times = []
     for _ in range(1 + REPEATS):
         leaf = x.clone().requires_grad_(True)
-        start = time.perf_counter()
+        start = time.process_time()
         x_hat, rate = proxy(leaf, quality)
         (rate.sum() + x_hat.square().mean()).backward()  # type: ignore[no-untyped-call]
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times[1:]) / len(x)
