@@ -72,8 +72,8 @@ def measure(
     `summary` has `bd_rate`, of the proxy's own rates against the codec's in PSNR (positive: the
     proxy needs more bits), `bd_rate_calibrated`, the same after a factor per quality that makes the
     mean rates equal, both with their intervals; means of the columns above over qualities; and
-    `milliseconds` of processor time of a forward and backward pass per photo. A rate that a learned proxy's card
-    calibrates is taken as its likelihoods say, without the card's factors.
+    `milliseconds` of processor time of a forward and backward pass per photo. Rates of a learned
+    proxy are those of its likelihoods, without the factors on its card.
 
     Args:
         photos: of one size, at least three.
