@@ -6,8 +6,8 @@ What the number is depends on what the task puts out:
 - torchvision's detectors: the sum of the probabilities (of classes, or of the proposals'
   objectness) that are over one half on the original;
 - FastestDet: the sum of objectness over the cells whose score is over one half on the original;
-- anything else: the projection of the outputs on how the original's outputs deviate from their
-  mean, 1 if they are the same.
+- anything else: the projection of each output on how the original's deviates from its mean, 1 if
+  they are the same; the mean over the outputs.
 
 Where nothing on the original is over the threshold, the ten highest take its place.
 """
@@ -40,10 +40,12 @@ def evidence_for(task: DifferentiableTask, reference: Any) -> Evidence:
         kept = _kept(cells[:, 0] ** 0.6 * cells[:, 5:].amax(dim=1) ** 0.4)
         return lambda outputs: _sum(outputs[0][:, 0], kept)
     towards = [part.detach() - part.detach().mean() for part in _tensors(reference)]
-    return lambda outputs: sum(
-        (_project(part, way) for part, way in zip(_tensors(outputs), towards, strict=True)),
-        start=torch.zeros(()),
-    )
+
+    def projection(outputs: Any) -> torch.Tensor:
+        parts = zip(_tensors(outputs), towards, strict=True)
+        return torch.stack([_project(part, way) for part, way in parts]).mean(dim=0)
+
+    return projection
 
 
 def _kept(scores: torch.Tensor) -> torch.Tensor:

@@ -75,7 +75,8 @@ class Explanation:
     @property
     def pixels(self) -> int:
         """Of the photo."""
-        return self.original.shape[0] * self.original.shape[1]
+        height, width = self.original.shape[:2]
+        return int(height * width)
 
     def rows(self) -> Iterator[tuple[str, str, str, str, float]]:
         """Every number: about what, of what, against what, which measure, its value."""
@@ -133,10 +134,9 @@ def _code(name: str, image: Image, photo: Image, codec: Codec, quality: int) -> 
 def _look(spec: str, photo: Image, versions: Sequence[Version]) -> Looks:
     focus = Focus(spec, photo)
     images = {ORIGINAL: photo, **{version.name: version.image for version in versions}}
-    describe = getattr(focus.task, "describe", None)
-    rows = focus.task.predict(list(images.values())) if describe else []
     says = dict.fromkeys(images, "")
-    if describe:
+    if describe := getattr(focus.task, "describe", None):
+        rows = focus.task.predict(list(images.values()))
         says = {name: describe(row) for name, row in zip(images, rows, strict=True)}
     return Looks(
         focus.name, focus.layers, {name: focus.map(image) for name, image in images.items()}, says

@@ -100,8 +100,8 @@ def _reached(
         evidence = run().sum()
         if not evidence.requires_grad:
             return []
-        evidence.backward()
-    return [n for n, p in probes.items() if p.grad is not None and bool(p.grad.any())]
+        gradients = torch.autograd.grad(evidence, list(probes.values()), allow_unused=True)
+    return [n for n, g in zip(probes, gradients, strict=True) if g is not None and g.any()]
 
 
 @contextmanager

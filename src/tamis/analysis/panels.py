@@ -1,6 +1,6 @@
 """The figures of an explanation: focus, bits, and what was removed."""
 
-import textwrap
+import re
 from typing import Any
 
 import matplotlib as mpl
@@ -40,7 +40,7 @@ def focus_figure(found: Explanation) -> Figure:
                 axes.contour(area, levels=[0.5], colors="white", linewidths=1.2)
             title = [f"{name}: {looks.says[name]}" if looks.says[name] else name]
             if name == ORIGINAL:
-                title = [textwrap.shorten(looks.name, 48, placeholder="…"), *title]
+                title = [_short(looks.name), *title]
             else:
                 same = compare(focus, looks.maps[ORIGINAL])
                 title.append(f"IoU {same.iou:.2f}, rank {same.rank:.2f} to the original")
@@ -81,9 +81,15 @@ def removed_figure(found: Explanation) -> Figure:
     return figure
 
 
+def _short(spec: str) -> str:
+    """A spec without the folders of its files, cut to the width of a picture."""
+    name = re.sub(r"[^:=]*/", "", spec)
+    return name if len(name) <= 52 else name[:51] + "…"
+
+
 def _grid(found: Explanation, rows: int, columns: int) -> tuple[Figure, Any]:
     height, width = found.original.shape[:2]
-    tall = min(2.0, height / width) * _WIDTH + 0.75
+    tall = min(2.0, height / width) * _WIDTH + 0.55
     figure = Figure(figsize=(_WIDTH * columns, tall * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
