@@ -1,1 +1,1 @@
-"""What is left in the latents of a learned codec: correlation, information, statistics."""
+"""What is left in the latents of a learned codec; what tasks look at; where bits went."""
