@@ -168,9 +168,9 @@ class TorchvisionSegmenter:
             shared.append(mean_iou(counts))
             against = self._against_label(row, label)
             labelled.append(np.nan if against is None else mean_iou(against))
-        kl = _kl(self._logits(predictions), self._logits(reference)).numpy().astype(np.float64)
+        kl = _kl(self._logits(predictions).double(), self._logits(reference).double())
         return {
-            "kl": kl,
+            "kl": kl.clamp_min(0).numpy(),
             "agreement": np.array(agreement),
             "iou": np.array(shared),
             "iou_labels": np.array(labelled),
