@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tamis.bench.bd import BdRate, CurveError, Samples, bootstrap_bd_rate
 from tamis.training.ablation_scores import Array
@@ -79,11 +80,12 @@ def seeded_change(
     return Estimate(float(100 * (t.mean() / a.mean() - 1)), float(low), float(high))
 
 
-def _together(side: Sequence[Samples], rows: object = slice(None)) -> Samples:
+def _together(side: Sequence[Samples], rows: npt.NDArray[np.int64] | None = None) -> Samples:
     """The curves of several seeds as one, whose mean is the mean over seeds and photos."""
+    at = slice(None) if rows is None else rows
     return Samples(
-        np.concatenate([one.rates[rows] for one in side]),  # type: ignore[index]
-        np.concatenate([one.values[rows] for one in side]),  # type: ignore[index]
+        np.concatenate([one.rates[at] for one in side]),
+        np.concatenate([one.values[at] for one in side]),
     )
 
 

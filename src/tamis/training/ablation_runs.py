@@ -20,7 +20,7 @@ from tamis.bench.bd import Samples
 from tamis.card import CARD
 from tamis.codecs import get_codec
 from tamis.training.ablation_recipe import Ablations, SideRecipe
-from tamis.training.ablation_scores import Array, Evaluation
+from tamis.training.ablation_scores import Array, Evaluation, Scores
 from tamis.training.finetune import finetune
 from tamis.training.preprocessor import train_preprocessor
 from tamis.training.recipe import Recipe
@@ -113,7 +113,7 @@ class Runs:
         seconds: float,
     ) -> Measured:
         """Scores of one or several preprocessors, each for its own qualities, as curves."""
-        scored = {}
+        scored: dict[int, Scores] = {}
         for fingerprint, spec, qualities in parts:
             about = f"{fingerprint} {tuned.parent.name if tuned else ''}"
             found = self.evaluation.scores(about, spec, qualities, tuned)
