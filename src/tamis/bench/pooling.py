@@ -20,8 +20,8 @@ Pool = Callable[[Sequence[Record]], Mapping[str, float]]
 """The measures of a set from its records, see `tamis.tasks.base.PooledTask`."""
 
 RESAMPLES = 200
-"""Resamples of a pooled measure at most: pooling takes a thousand times as long as a mean. An end of
-a 95 % interval then has a standard error of a twentieth of its width (of a normal estimate:
+"""Resamples of a pooled measure at most: pooling takes a thousand times as long as a mean. An end
+of a 95 % interval then has a standard error of a twentieth of its width (of a normal estimate:
 sqrt(0.025 0.975 / 200) / density(1.96) = 0.19 of 3.92 standard deviations)."""
 ERROR_RESAMPLES = 50
 """Resamples behind a standard error, for the bands of a figure."""
