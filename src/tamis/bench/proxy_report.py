@@ -77,7 +77,7 @@ def _table(frame: pl.DataFrame, names: Sequence[str]) -> Table:
         # Words of a heading stand on lines of their own, so that all columns fit a terminal.
         heading, named = name.replace("_", "\n"), name in ("codec", "proxy")
         justify: Literal["left", "right"] = "left" if named else "right"
-        shown.add_column(heading, justify=justify, no_wrap=not named, min_width=5)
+        shown.add_column(heading, justify=justify, no_wrap=not named, overflow="fold")
     for row in frame.iter_rows(named=True):
         shown.add_row(*(_cell(row, name) for name in kept))
     return shown
