@@ -57,7 +57,7 @@ def run_sweep(
     run = RunFolder(out)
     with run.locked():
         bench = Bench(plan, run.folder)
-        run.note(plan, bench.measures, **_facts(), skipped={})
+        run.note(plan, bench.measures, **facts(), skipped={})
         done = of_plan(run.load(), plan)
         units = _remaining(plan, done)
         with Workers(bench, processes) as workers, _progress(console) as progress:
@@ -79,7 +79,7 @@ def run_sweep(
                 progress.advance(bar, len(unit.photos))
         rows = of_plan(run.load(), plan)
         _check_coded(plan, rows, skipped)
-        run.note(plan, bench.measures, **_facts(), skipped=skipped)
+        run.note(plan, bench.measures, **facts(), skipped=skipped)
         if console is not None:
             for setting, reason in skipped.items():
                 console.print(f"left out: {setting}: {reason}", markup=False)
@@ -145,7 +145,8 @@ def _progress(console: Console | None) -> Progress:
     )
 
 
-def _facts() -> dict[str, object]:
+def facts() -> dict[str, object]:
+    """What decides a result beside its plan: date, command, machine, versions."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(sys.argv),

@@ -1,8 +1,13 @@
 """`tamis codecs` and `tamis models`: what there is."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
 from rich.table import Column, Table
 
-from tamis.cli.console import OUT
+from tamis.cli.console import OUT, progress_bar, split
+from tamis.errors import TamisError
 
 
 def codecs() -> None:
@@ -18,8 +23,24 @@ def codecs() -> None:
     OUT.print(table)
 
 
-def models() -> None:
+def models(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time networks and encoders on this machine.")
+    ] = False,
+    sizes: Annotated[str, typer.Option(help="With --measure: pictures a,b.")] = "224x224,1920x1080",
+    names: Annotated[
+        str | None, typer.Option(help="With --measure: models a,b.", show_default="all")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="With --measure: a .json or .csv file.")
+    ] = None,
+) -> None:
     """List the networks: what they cost, under what licence, for which codecs."""
+    if measure:
+        _measure([_size(text) for text in split(sizes)], names, out)
+        return
+    if out is not None or names is not None:
+        raise TamisError("--out and --names go with --measure")
     from tamis.learned.zoo import shipped_models
     from tamis.preprocessing.catalogue import model_rows
 
@@ -44,3 +65,25 @@ def models() -> None:
         )
     if table.row_count:
         OUT.print(table)
+
+
+def _measure(sizes: list[tuple[int, int]], names: str | None, out: Path | None) -> None:
+    """`tamis models --measure`."""
+    from tamis.bench.complexity import check_suffix, measure_models
+
+    if out is not None:
+        check_suffix(out)
+    with progress_bar("measuring") as progress:
+        measured = measure_models(sizes, None if names is None else split(names), progress=progress)
+    for table in measured.tables():
+        OUT.print(table)
+    if out is not None:
+        measured.write(out)
+        OUT.print(f"written: {out}", soft_wrap=True, markup=False)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise TamisError(f"a size is written WIDTHxHEIGHT, as 1920x1080, not '{text}'")
+    return int(width), int(height)

@@ -1,0 +1,102 @@
+"""What `tamis models --measure` finds: real runs of small pictures, ratios, files."""
+
+import json
+
+import polars as pl
+import pytest
+
+from tamis.bench.complexity import SCHEMA, Measured, measure_models, with_ratios
+from tamis.bench.probe import Subject, probe, probe_apart
+from tamis.cli import main
+from tamis.errors import TamisError, UnknownNameError
+from tamis.preprocessing.zoo import ZOO
+
+TORCH = Subject("preprocessor", "npp-lite", "npp-lite", "torch")
+SHIPPED = Subject("preprocessor", "default-jpeg", str(ZOO / "default-jpeg"), "onnxruntime")
+JPEG = Subject("encoder", "jpeg", "jpeg", "")
+
+
+@pytest.fixture
+def rows():
+    head = {"threads": 1, "runs": 3, "low": 1.0, "high": 9.0}
+    made = [
+        ("preprocessor", "small", "torch", 224, 224, 100, 7.5, 6.0, 1.5),
+        ("encoder", "jpeg", "", 224, 224, None, None, 2.0, None),
+        ("preprocessor", "small", "torch", 1920, 1080, 100, 7.5, 90.0, 300.0),
+        ("encoder", "jpeg", "", 1920, 1080, None, None, 60.0, 12.0),
+    ]
+    names = ["kind", "name", "runtime", "width", "height", "parameters", "macs_per_pixel"]
+    names += ["milliseconds", "peak_megabytes"]
+    return pl.DataFrame([head | dict(zip(names, m, strict=True)) for m in made], schema=SCHEMA)
+
+
+@pytest.mark.parametrize("subject", [TORCH, SHIPPED, JPEG], ids=lambda subject: subject.name)
+def test_a_subject_is_timed_as_often_as_asked(subject):
+    cost = probe(subject, 64, 48, runs=3, seconds=60, threads=1)
+    assert len(cost.seconds) == 3 and min(cost.seconds) > 0
+
+
+def test_when_time_is_up_two_runs_are_enough():
+    assert len(probe(JPEG, 64, 48, runs=50, seconds=0, threads=1).seconds) == 2
+
+
+def test_memory_is_that_of_the_work_alone_and_unknown_for_another_process():
+    cost = probe_apart(Subject("encoder", "bpg", "bpg", ""), 512, 512, 1, 1, 1)
+    # x265 holds several planes of the picture, but no 50 MB of imported libraries.
+    assert cost.peak_bytes is None or 1e6 < cost.peak_bytes < 1e8
+    vvc = probe(Subject("encoder", "vvc", "vvc", ""), 64, 48, 1, 0, 1)
+    assert vvc.peak_bytes is None
+
+
+def test_ratios_are_of_the_same_picture(rows):
+    made = with_ratios(rows)
+    assert made["times_jpeg"].to_list() == [3.0, None, 1.5, None]
+    assert made.columns == [*SCHEMA, "times_jpeg"]
+
+
+def test_files_hold_the_rows_and_json_the_conditions(rows, tmp_path):
+    measured = Measured(with_ratios(rows), {"processor": "a fast one", "load": 0.1})
+    measured.write(tmp_path / "found.csv")
+    measured.write(tmp_path / "found.json")
+    assert pl.read_csv(tmp_path / "found.csv")["times_jpeg"].to_list() == [3.0, None, 1.5, None]
+    read = json.loads((tmp_path / "found.json").read_text())
+    assert read["conditions"]["processor"] == "a fast one" and len(read["rows"]) == 4
+    with pytest.raises(TamisError, match=r"\.json or \.csv"):
+        measured.write(tmp_path / "found.txt")
+    assert [table.row_count for table in measured.tables()] == [2, 2]
+
+
+def test_unknown_names_are_refused_before_anything_is_measured():
+    with pytest.raises(UnknownNameError, match="npp-lite"):
+        measure_models(names=["npp-light"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--out", "x.json"], "go with --measure"),
+        (["--measure", "--out", "x.xlsx"], ".json or .csv"),
+        (["--measure", "--sizes", "big"], "WIDTHxHEIGHT"),
+    ],
+)
+def test_the_command_refuses_in_one_line(capsys, arguments, says):
+    with pytest.raises(SystemExit) as end:
+        main(["models", *arguments])
+    assert end.value.code == 1
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_command_measures_networks_beside_every_encoder(capsys, tmp_path):
+    out = tmp_path / "found.json"
+    with pytest.raises(SystemExit) as end:
+        main(["models", "--measure", "--names", "npp-lite", "--sizes", "64x48", "-o", str(out)])
+    assert not end.value.code
+    read = json.loads(out.read_text())
+    rows = {(row["name"], row["runtime"]): row for row in read["rows"]}
+    torch_row, onnx_row = rows["npp-lite", "torch"], rows["npp-lite", "onnxruntime"]
+    assert torch_row["parameters"] == onnx_row["parameters"] > 0
+    jpeg = rows["jpeg", ""]["milliseconds"]
+    assert torch_row["times_jpeg"] == pytest.approx(torch_row["milliseconds"] / jpeg)
+    assert {"load", "cores", "processor", "versions"} <= set(read["conditions"])
+    assert "npp-lite" in capsys.readouterr().out
