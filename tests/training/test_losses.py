@@ -60,10 +60,15 @@ def test_a_batch_brings_the_classes_of_its_crops(folder: Path) -> None:
     assert Batches(recipe(folder, "outputs"), photos, None).at(1).labels is None
 
 
-def test_photos_without_a_class_are_named(folder: Path) -> None:
-    of = recipe("sample", "labels")
+def test_photos_without_a_class_are_left_out_or_named(folder: Path) -> None:
+    data = {"folders": ["sample", str(folder)], "crop": 64, "held_out": 1}
+    of = recipe(folder, "labels", data=data)
+    photos = Photos(of.data, 0, of.labelled)
+    assert len(photos.training) + len(photos.held_out) == len(IDS)
+    with pytest.raises(RecipeError, match="0 photos with a class in sample are too few"):
+        Photos(recipe("sample", "labels").data, 0, labelled=True)
     with pytest.raises(RecipeError, match="has no label: a task with loss: labels needs a dataset"):
-        Batches(of, Photos(of.data, 0), None).at(0)
+        Batches(of, Photos(recipe("sample", "labels").data, 0), None).at(0)
 
 
 def test_a_teacher_has_no_labels(folder: Path) -> None:

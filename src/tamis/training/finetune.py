@@ -173,7 +173,7 @@ def finetune(
     write_recipe(folder, recipe)
 
     finished = int(state["global_step"]) if state else 0
-    photos = Photos(recipe.data, recipe.seed)
+    photos = Photos(recipe.data, recipe.seed, recipe.loss == "labels")
     module = Finetuning(recipe, _classifier(recipe.task), _classifier(recipe.task))
     batches = CodedBatches(recipe, photos, finished)
     fit(

@@ -25,17 +25,23 @@ class Photos:
     Attributes:
         training: names of the photos that training draws from.
         held_out: names of the photos that it never sees, in a fixed order.
+
+    Args:
+        data: where they are.
+        seed: of the split, and of the crops.
+        labelled: leave out photos without a class; their dataset or their names tell it.
     """
 
-    def __init__(self, data: DataRecipe, seed: int) -> None:
+    def __init__(self, data: DataRecipe, seed: int, labelled: bool = False) -> None:
         self.data = data
         self.seed = seed
         self._kept: dict[str, Image] = {}
         self._found: dict[str, LabelledPhoto] = {}
-        names = self._find()
+        names = [name for name in self._find() if not labelled or self._class(name) is not None]
         if len(names) <= data.held_out:
+            kind = "photos with a class" if labelled else "photos"
             raise RecipeError(
-                f"{len(names)} photos in {', '.join(data.folders)} are too few to hold out "
+                f"{len(names)} {kind} in {', '.join(data.folders)} are too few to hold out "
                 f"{data.held_out}; add photos or lower data.held_out"
             )
         order = np.random.default_rng(seed).permutation(len(names))
@@ -89,14 +95,18 @@ class Photos:
         """
         classes = []
         for name in names:
-            label = self._found[name].label if name in self._found else None
-            if not isinstance(label, int):
+            label = self._class(name)
+            if label is None:
                 raise RecipeError(
                     f"{name} has no label: a task with loss: labels needs a dataset with classes, "
                     "or photos named by their ImageNet ids, such as n01440764_1.jpg"
                 )
             classes.append(label)
         return tuple(classes)
+
+    def _class(self, name: str) -> int | None:
+        label = self._found[name].label if name in self._found else None
+        return label if isinstance(label, int) else None
 
     def _shrink(self, image: Image) -> Image:
         longest = self.data.cache_side

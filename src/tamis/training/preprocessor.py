@@ -123,7 +123,7 @@ def train_preprocessor(
     write_recipe(folder, recipe)
 
     finished = int(state["global_step"]) if state else 0
-    photos = Photos(recipe.data, recipe.seed)
+    photos = Photos(recipe.data, recipe.seed, recipe.labelled)
     teacher = (
         Teacher(os.path.expandvars(recipe.teacher.folder), recipe.data.crop)
         if recipe.teacher

@@ -104,7 +104,7 @@ class TaskRecipe(Section):
         weight: its factor.
         loss: what its loss compares: `outputs` with those on the original (no labels needed;
             with `features` in the spec, those layers too), `features` alone, or the prediction
-            with `labels`, the classes that the photos' names tell.
+            with `labels`, the photos' classes; photos without one are then left out.
     """
 
     spec: str
