@@ -131,7 +131,7 @@ def test_other_labels_are_scored_anew_and_the_old_rows_stay(paths, tmp_path):
     assert load(tmp_path).height == 2 * first.height
     assert run_sweep(plan(paths), tmp_path).equals(first)
     curves = mean_curves(load(tmp_path), Bench(plan(known), tmp_path).measures)
-    assert set(curves["n"]) == {len(paths)}
+    assert curves["n"].max() == len(paths)
     maker = Bench(plan(known), tmp_path)
     table = bd_rate_table(second, maker.measures, pools=maker.pools, resamples=10)
     assert "mean_error" in set(table["measure"])
