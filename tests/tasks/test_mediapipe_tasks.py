@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tamis.codecs import Image, get_codec
+from tamis.data.annotations import Annotations
 from tamis.errors import TamisError
 from tamis.tasks import get_differentiable, get_task
 from tamis.tasks.base import PooledTask
@@ -141,3 +142,28 @@ def test_a_landmark_moves_to_the_heat_about_it() -> None:
     moved = refine(points, heat)
     assert moved[0] == pytest.approx([33 / 64, 30 / 64], abs=1e-4)
     assert moved[1] == pytest.approx([0.5, 0.5])
+
+
+def test_labels_count_where_they_mark_a_person(
+    segmenter: MediaPipeSegmenter, astronaut: Image
+) -> None:
+    rows = segmenter.predict([astronaut])
+
+    def label(kind: int) -> Annotations:
+        half = [[0.0, 256.0, 512.0, 256.0, 512.0, 512.0, 0.0, 512.0]]
+        return Annotations(
+            512,
+            512,
+            np.array([[0, 0.5, 1, 1]], np.float32),
+            np.array([kind]),
+            np.zeros(1, np.bool_),
+            np.array([512 * 256], np.float32),
+            (half,),
+        )
+
+    person, dog = (segmenter.score(rows, rows, [label(kind)])["iou_labels"][0] for kind in (0, 16))
+    assert 0.3 < person < 1
+    # Whether a photo counts must not depend on what is found in it at some quality.
+    assert np.isnan(dog)
+    pooled = segmenter.pool(segmenter.records(rows, rows, [label(0)]))
+    assert 0.3 < pooled["miou_labels"] < 1

@@ -85,7 +85,7 @@ class MediaPipeSegmenter:
             "change": np.abs(p - q).mean(axis=1),
             "iou": shown * np.array(hard),
             "iou_labels": np.array(
-                [_labelled_iou(self._against(row, x)) for row, x in zip(p, known, strict=True)]
+                [self._labelled_iou(row, label) for row, label in zip(p, known, strict=True)]
             ),
         }
 
@@ -105,6 +105,14 @@ class MediaPipeSegmenter:
     def pool(self, records: Sequence[Record]) -> dict[str, float]:
         """mIoU over a set of images."""
         return pool_mean_iou(records)
+
+    def _labelled_iou(self, row: npt.NDArray[np.floating], label: Label) -> float:
+        """IoU with the labelled persons; NaN without any, whatever the network finds."""
+        counts = self._against(row, label)
+        if counts is None or not isinstance(label, Annotations):
+            return float("nan")
+        people = _PERSON[label.classes[~label.crowd]]
+        return _person_iou(counts) if people.any() else float("nan")
 
     def _against(
         self, row: npt.NDArray[np.floating], label: Label
@@ -130,8 +138,3 @@ def _counts(
 
 def _person_iou(counts: npt.NDArray[np.float64]) -> float:
     return float(iou(counts)[1])
-
-
-def _labelled_iou(counts: npt.NDArray[np.float64] | None) -> float:
-    """IoU of the persons; NaN without a label or where neither it nor the mask has a person."""
-    return float("nan") if counts is None else _person_iou(counts)
