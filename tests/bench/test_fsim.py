@@ -21,23 +21,27 @@ def tinted(photo):
 
 
 PIQ = [
-    ("astronaut", posterized, 0.874273),
-    ("astronaut", blurred, 0.913690),
-    ("astronaut", tinted, 0.969106),
-    ("cat", posterized, 0.807339),
-    ("cat", blurred, 0.899060),
-    ("cat", tinted, 0.990799),
-    ("flower", posterized, 0.830848),
-    ("flower", blurred, 0.964395),
+    ("astronaut", posterized, 0.874273, 1e-4),
+    ("astronaut", blurred, 0.913690, 1e-4),
+    ("cat", posterized, 0.807339, 1e-4),
+    ("cat", blurred, 0.899060, 1e-4),
+    ("cat", tinted, 0.990799, 1e-4),
+    ("flower", posterized, 0.830848, 1e-4),
+    ("flower", blurred, 0.964395, 1e-4),
+    # Where the chrominance of a place turns to its opposite its similarity is negative: piq takes
+    # the magnitude of its power, the paper's authors the real part. With the magnitude, and piq's
+    # matrix for YIQ, these two agreed to 3e-6.
+    ("astronaut", tinted, 0.969106, 2e-4),
+    ("flower", tinted, 0.967715, 2e-3),
 ]
-"""`piq.fsim` of piq 0.8.0 (chromatic) on these pictures of scikit-image and scikit-learn."""
+"""`piq.fsim` of piq 0.8.0 (chromatic) on pictures of scikit-image and scikit-learn, and how far
+from it ours may be; the largest differences were 8.5e-5, 1.5e-4 and 1.5e-3."""
 
 
-@pytest.mark.parametrize(("name", "change", "theirs"), PIQ)
-def test_fsim_agrees_with_piq(named_photos, name, change, theirs):
+@pytest.mark.parametrize(("name", "change", "theirs", "within"), PIQ)
+def test_fsim_agrees_with_piq(named_photos, name, change, theirs, within):
     photo = named_photos[name]
-    # The largest difference is 1.5e-4, for a tint: piq turns RGB into another YIQ than the paper.
-    assert fsim(change(photo), photo) == pytest.approx(theirs, abs=2e-4)
+    assert fsim(change(photo), photo) == pytest.approx(theirs, abs=within)
 
 
 def test_equal_pictures_are_perfect(named_photos):

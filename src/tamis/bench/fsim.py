@@ -157,6 +157,6 @@ def _alike(pair: torch.Tensor, constant: float) -> torch.Tensor:
 
 
 def _real_power(base: torch.Tensor, power: float) -> torch.Tensor:
-    """Real part of `base ** power`, for bases of either sign."""
+    """Real part of `base ** power`, for bases of either sign, as in the authors' own code."""
     turned = math.cos(math.pi * power)
     return base.abs() ** power * torch.where(base < 0, turned, 1.0)

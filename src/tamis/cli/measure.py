@@ -17,7 +17,7 @@ def bench(
     ],
     task: Annotated[
         list[str] | None,
-        typer.Option(help="classify:NETWORK, onnx:FILE; repeat or a,b.", show_default=False),
+        typer.Option(help="classify:NETWORK, onnx:FILE, human; repeat or a,b.", show_default=False),
     ] = None,
     codecs: Annotated[
         str | None, typer.Option(help="Codecs a,b.", show_default="jpeg; with --matrix, five")
