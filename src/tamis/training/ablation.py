@@ -67,6 +67,6 @@ def report(out: Path | str, folder: Path | str = FOLDER) -> str:
         f"{base.data.crop}x{base.data.crop}, `{base.codecs[0].spec}` at QP "
         f"{', '.join(map(str, base.codecs[0].qualities))}. Judged on {evaluation.photos} photos "
         "that no run saw. A negative BD-rate is a saving over the codec alone at equal distance. "
-        "Intervals: 95 %, bootstrap over seeds and photos together."
+        "Intervals: 95 %, bootstrap over seeds and photos together; of one seed, over photos alone."
     )
     return "\n".join([head, "", *found])

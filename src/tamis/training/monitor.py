@@ -97,7 +97,7 @@ class Validation(L.Callback):
         for row in self.rows:
             self.csv.write(step, row)
         for codec in self.recipe.codecs:
-            saved = [r["saved"] for r in self.rows if r["codec"] == codec.spec]
+            saved = [r.get("saved") for r in self.rows if r["codec"] == codec.spec]
             known = [value for value in saved if isinstance(value, float)]
             text = f"{100 * np.mean(known):+.1f} %" if known else "unknown, outside its curve"
             self.console.print(
