@@ -32,8 +32,8 @@ SIZES = ((224, 224), (1920, 1080))
 ENCODERS = ("jpeg", "bpg", "hevc", "vvc", "avif", "webp")
 TASK = "efficientnet_lite0"
 """A small classifier stands in the table to say how much that is."""
-RUNS, SECONDS = 7, 20.0
-"""Timed runs of each, and after how long no further one begins."""
+RUNS, SECONDS = 7, 10.0
+"""Timed runs of each, and after how much processor time no further one begins."""
 THREADS = 1
 """Of networks; every encoder of this package takes one."""
 
@@ -52,8 +52,9 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "runs": pl.Int64,
     "peak_megabytes": pl.Float64,
 }
-"""Columns of the measurement: median, fastest and slowest run; memory in 10^6 bytes. A network's
-operations are by pixel of what it is given: its own input for a task. Null: none, or not known."""
+"""Columns of the measurement: median, fastest and slowest run, in milliseconds of processor time;
+memory in 10^6 bytes. A network's operations are by pixel of what it is given: its own input for a
+task. Null: none, or not known."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def measure_models(
         sizes: widths and heights of the picture, a real photo resized.
         names: of some models, instead of all; encoders are always measured, for the ratios.
         runs: how many runs are timed, after one that is not.
-        seconds: after which no further run begins, past the second.
+        seconds: of processor time, after which no further run begins, past the second.
         progress: called with measurements done and all there are.
 
     Raises:
@@ -216,7 +217,7 @@ def _processor() -> str:
 
 def _table(rows: pl.DataFrame, title: str) -> Table:
     ratios = [column for column in rows.columns if column.startswith("times_")]
-    table = Table(title=f"{title}; median (fastest to slowest), {THREADS} thread")
+    table = Table(title=f"{title}; processor time, median (fastest to slowest), {THREADS} thread")
     for name in ("", "runs in", "parameters", "MACs/pixel", "ms", "peak MB"):
         table.add_column(name, justify="left" if name in ("", "runs in") else "right")
     for column in ratios:

@@ -1,4 +1,8 @@
-"""Time and peak memory of one thing done to one picture, in a process that does nothing else."""
+"""Time and peak memory of one thing done to one picture, in a process that does nothing else.
+
+Time is the processor's: what this process and its children computed, user and system. With one
+thread it is the time that passes on an idle machine, and on a busy one it hardly changes.
+"""
 
 import importlib
 import resource
@@ -48,7 +52,7 @@ class Cost:
     """What one picture takes.
 
     Attributes:
-        seconds: of every timed run.
+        seconds: processor time of every timed run.
         peak_bytes: most memory in use, above what was in use with the picture and the runtime
             loaded but not yet the subject; None where the work is done in another process, or
             the system does not tell.
@@ -78,7 +82,7 @@ def probe(
         width: of the picture, pixels.
         height: of the picture, pixels.
         runs: how many are timed.
-        seconds: after which no further run begins, past `LEAST_RUNS`.
+        seconds: of processor time, after which no further run begins, past `LEAST_RUNS`.
         threads: of the network's runtime; encoders of this package take one.
     """
     torch.set_num_threads(threads)
@@ -86,18 +90,15 @@ def probe(
         importlib.import_module(subject.runtime)
     photo = PillowImage.fromarray(sample_photos()["motorcycle"])
     image = np.asarray(photo.resize((width, height), PillowImage.Resampling.LANCZOS))
-    others, before = _work_of_children(), _resident_from_here()
+    elsewhere, before = _time_of_children(), _resident_from_here()
     act = _action(subject, threads)
     act(image)
     times: list[float] = []
-    began = time.perf_counter()
-    while len(times) < runs:
-        start = time.perf_counter()
-        if len(times) >= LEAST_RUNS and start - began > seconds:
-            break
+    while len(times) < runs and (len(times) < LEAST_RUNS or sum(times) < seconds):
+        start = time.process_time() + _time_of_children()
         act(image)
-        times.append(time.perf_counter() - start)
-    alone = _work_of_children() == others
+        times.append(time.process_time() + _time_of_children() - start)
+    alone = _time_of_children() == elsewhere
     peak = _status("VmHWM") - before if before is not None and alone else None
     return Cost(tuple(times), peak)
 
@@ -124,9 +125,10 @@ def _covered(model: OnnxPreprocessor) -> tuple[Codec, int]:
     return codec, min(max(type(codec).quality.default, low), high)
 
 
-def _work_of_children() -> int:
-    """A number that grows when a child process has ended."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+def _time_of_children() -> float:
+    """Processor time of the child processes that have ended, seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _resident_from_here() -> int | None:
