@@ -53,7 +53,8 @@ def seeded_bd_rate(
     count, photos = len(test), test[0].rates.shape[0]
     drawn = []
     for _ in range(resamples):
-        seeds, rows = rng.integers(count, size=count), rng.integers(photos, size=photos)
+        seeds = rng.integers(count, size=count)
+        rows = rng.integers(photos, size=photos)
         try:
             sides = (_together([side[i] for i in seeds], rows) for side in (anchor, test))
             drawn.append(_bd_rate(*sides).percent)
