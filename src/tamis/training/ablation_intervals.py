@@ -54,7 +54,7 @@ def seeded_bd_rate(
     drawn = []
     for _ in range(resamples):
         seeds = rng.integers(count, size=count)
-        rows = rng.integers(photos, size=photos)
+        rows = rng.integers(photos, size=(photos,))
         try:
             sides = (_together([side[i] for i in seeds], rows) for side in (anchor, test))
             drawn.append(_bd_rate(*sides).percent)
