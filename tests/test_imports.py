@@ -15,6 +15,7 @@ LAYERS = [
     {"codecs", "data"},
     {"learned", "preprocessing"},
     {"tasks", "proxies"},
+    {"probe"},
     {"bench", "training", "analysis", "compression"},
     {"cli", "web", "demo"},
 ]

@@ -6,14 +6,20 @@ import polars as pl
 import pytest
 
 from tamis.bench.complexity import SCHEMA, Measured, measure_models, with_ratios
-from tamis.bench.probe import Subject, probe, probe_apart
 from tamis.cli import main
 from tamis.errors import TamisError, UnknownNameError
 from tamis.preprocessing.zoo import ZOO
+from tamis.probe import Subject, probe, probe_apart
 
 TORCH = Subject("preprocessor", "npp-lite", "npp-lite", "torch")
 SHIPPED = Subject("preprocessor", "default-jpeg", str(ZOO / "default-jpeg"), "onnxruntime")
 JPEG = Subject("encoder", "jpeg", "jpeg", "")
+VVC = Subject("encoder", "vvc", "vvc", "")
+
+
+@pytest.fixture(scope="module")
+def small(named_photos):
+    return named_photos["cat"][:48, :64]
 
 
 @pytest.fixture
@@ -31,21 +37,26 @@ def rows():
 
 
 @pytest.mark.parametrize("subject", [TORCH, SHIPPED, JPEG], ids=lambda subject: subject.name)
-def test_a_subject_is_timed_as_often_as_asked(subject):
-    cost = probe(subject, 64, 48, runs=3, seconds=60, threads=1)
+def test_a_subject_is_timed_as_often_as_asked(subject, small):
+    cost = probe(subject, small, runs=3, seconds=60, threads=1)
     assert len(cost.seconds) == 3 and min(cost.seconds) > 0
 
 
-def test_when_time_is_up_two_runs_are_enough():
-    assert len(probe(JPEG, 64, 48, runs=50, seconds=0, threads=1).seconds) == 2
+def test_when_time_is_up_two_runs_are_enough(small):
+    assert len(probe(JPEG, small, runs=50, seconds=0, threads=1).seconds) == 2
 
 
-def test_memory_is_that_of_the_work_alone_and_unknown_for_another_process():
-    cost = probe_apart(Subject("encoder", "bpg", "bpg", ""), 512, 512, 1, 1, 1)
-    # x265 holds several planes of the picture, but no 50 MB of imported libraries.
-    assert cost.peak_bytes is None or 1e6 < cost.peak_bytes < 1e8
-    vvc = probe(Subject("encoder", "vvc", "vvc", ""), 64, 48, 1, 0, 1)
-    assert vvc.peak_bytes is None
+def test_memory_is_that_of_the_work_alone(named_photos):
+    cost = probe_apart(Subject("encoder", "bpg", "bpg", ""), named_photos["astronaut"], 1, 1, 1)
+    assert cost.peak_bytes is not None
+    # x265 holds several planes of the picture, but no 300 MB of imported libraries.
+    assert 1e6 < cost.peak_bytes < 1e8
+
+
+def test_an_encoder_in_another_process_has_its_time_counted_but_not_its_memory(small):
+    cost = probe(VVC, small, 1, 0, 1)
+    assert cost.peak_bytes is None
+    assert min(cost.seconds) > 0.01
 
 
 def test_ratios_are_of_the_same_picture(rows):

@@ -15,9 +15,9 @@ import polars as pl
 import torch
 from rich.table import Table
 
-from tamis.bench.probe import Subject, probe_apart
 from tamis.bench.sweep import facts
 from tamis.codecs import get_codec
+from tamis.data import sample_photos
 from tamis.errors import TamisError, UnknownNameError
 from tamis.mirror import Progress, write_whole
 from tamis.preprocessing.architectures import create_network
@@ -25,10 +25,14 @@ from tamis.preprocessing.catalogue import model_rows
 from tamis.preprocessing.complexity import Complexity, layer_macs, measure
 from tamis.preprocessing.export import export
 from tamis.preprocessing.zoo import ZOO
+from tamis.probe import Subject, probe_apart
 from tamis.tasks.classify import Classify
+from tamis.tasks.pixels import resize
 
 SIZES = ((224, 224), (1920, 1080))
 """Width and height of the pictures: a classifier's input, and full HD."""
+PHOTO = "motorcycle"
+"""The sample photo that is resized to them (500x741 pixels)."""
 ENCODERS = ("jpeg", "bpg", "hevc", "vvc", "avif", "webp")
 TASK = "efficientnet_lite0"
 """A small classifier stands in the table to say how much that is."""
@@ -126,8 +130,9 @@ def measure_models(
         counts = _operations({subject.name for subject in subjects})
         total = len(subjects) * len(sizes)
         for width, height in sizes:
+            image = resize(sample_photos()[PHOTO], width, height)
             for subject in subjects:
-                cost = probe_apart(subject, width, height, runs, seconds, THREADS)
+                cost = probe_apart(subject, image, runs, seconds, THREADS)
                 times = 1000 * np.array(cost.seconds)
                 operations = counts.get(subject.name)
                 found.append(

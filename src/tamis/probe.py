@@ -1,7 +1,8 @@
 """Time and peak memory of one thing done to one picture, in a process that does nothing else.
 
 Time is the processor's: what this process and its children computed, user and system. With one
-thread it is the time that passes on an idle machine, and on a busy one it hardly changes.
+thread it is the time that passes on an idle machine, and on a busy one it hardly changes. The
+process loads what its subject needs and no more: torch only for a network in torch.
 """
 
 import importlib
@@ -12,17 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-import torch
-from PIL import Image as PillowImage
+from typing import Any, Literal
 
 from tamis.codecs import Codec, Image, get_codec
-from tamis.data import sample_photos
 from tamis.preprocessing import get_preprocessor
 from tamis.preprocessing.runtime import OnnxPreprocessor
-from tamis.tasks import get_task
 
 Runtime = Literal["torch", "onnxruntime", ""]
 
@@ -62,34 +57,31 @@ class Cost:
     peak_bytes: int | None
 
 
-def probe_apart(
-    subject: Subject, width: int, height: int, runs: int, seconds: float, threads: int
-) -> Cost:
+def probe_apart(subject: Subject, image: Image, runs: int, seconds: float, threads: int) -> Cost:
     """`probe` in a new process, so that nothing that ran before is in its memory."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(probe, subject, width, height, runs, seconds, threads).result()
+        return pool.submit(probe, subject, image, runs, seconds, threads).result()
 
 
-def probe(
-    subject: Subject, width: int, height: int, runs: int, seconds: float, threads: int
-) -> Cost:
-    """Do what `subject` does to a real photo resized to `width` by `height`, several times.
+def probe(subject: Subject, image: Image, runs: int, seconds: float, threads: int) -> Cost:
+    """Do what `subject` does to `image` several times.
 
     The first run is not timed: what it allocates, later ones use again.
 
     Args:
         subject: what is measured.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
+        image: the picture, `uint8 (H, W, 3)`.
         runs: how many are timed.
         seconds: of processor time, after which no further run begins, past `LEAST_RUNS`.
         threads: of the network's runtime; encoders of this package take one.
     """
-    torch.set_num_threads(threads)
     if subject.runtime:
-        importlib.import_module(subject.runtime)
-    photo = PillowImage.fromarray(sample_photos()["motorcycle"])
-    image = np.asarray(photo.resize((width, height), PillowImage.Resampling.LANCZOS))
+        runtime: Any = importlib.import_module(subject.runtime)
+        if subject.runtime == "torch":
+            runtime.set_num_threads(threads)
+    # Modules that make the subject are loaded before memory is looked at, the subject after.
+    if subject.kind == "task":
+        importlib.import_module("tamis.tasks")
     elsewhere, before = _time_of_children(), _resident_from_here()
     act = _action(subject, threads)
     act(image)
@@ -107,7 +99,7 @@ def _action(subject: Subject, threads: int) -> Callable[[Image], object]:
     if subject.kind == "encoder":
         return get_codec(subject.spec).encode
     if subject.kind == "task":
-        task = get_task(subject.spec)
+        task = importlib.import_module("tamis.tasks").get_task(subject.spec)
         return lambda image: task.predict([image])
     if subject.runtime == "torch":
         preprocessor = get_preprocessor(subject.spec)
