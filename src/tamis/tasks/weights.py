@@ -112,7 +112,7 @@ def torchvision_network(
         if "weights_backbone" in inspect.signature(get_model_builder(name)).parameters:
             options["weights_backbone"] = None
         with same_random_weights():
-            return get_model(name, weights=None, **options).eval(), weights
+            return _awake(get_model(name, weights=None, **options)).eval(), weights
 
     def build(path: Path | None) -> nn.Module:
         with _reading(path):
@@ -129,6 +129,14 @@ def same_random_weights() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+def _awake(network: nn.Module) -> nn.Module:
+    """`network` with random numbers where it begins with a layer of zeros, as ViT's last."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear) and not layer.weight.any():
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+    return network
 
 
 @contextmanager
