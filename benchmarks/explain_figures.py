@@ -1,6 +1,6 @@
 """The figures of docs/how-to/explain.md: `python benchmarks/explain_figures.py FASTESTDET.onnx`.
 
-Another preprocessor: give its spec as the second argument.
+Another preprocessor, codec or quality: give them as further arguments.
 """
 
 import sys
@@ -15,13 +15,15 @@ from tamis.data import sample_photos
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
 
-def main(detector: str, preprocessor: str = "downscale:0.6") -> None:
+def main(
+    detector: str, preprocessor: str = "default", codec: str = "bpg", quality: str = "40"
+) -> None:
     tasks = ["classify:efficientnet_lite0", f"detect:{detector}:decoder=fastestdet"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photo = folder / "cat.png"
         Image.fromarray(sample_photos()["cat"]).save(photo)
-        explain_photos([photo], folder / "explain", tasks, "jpeg", 10, preprocessor)
+        explain_photos([photo], folder / "explain", tasks, codec, int(quality), preprocessor)
         for kind, suffix in (("focus", "jpg"), ("bits", "png"), ("removed", "jpg")):
             panel = Image.open(folder / "explain" / f"cat-{kind}.png").convert("RGB")
             panel.save(IMAGES / f"explain-{kind}.{suffix}", quality=88, optimize=True)
