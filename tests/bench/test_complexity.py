@@ -1,9 +1,11 @@
 """What `tamis models --measure` finds: real runs of small pictures, ratios, files."""
 
+import io
 import json
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from tamis.bench.complexity import SCHEMA, Measured, measure_models, with_ratios
 from tamis.cli import main
@@ -24,12 +26,13 @@ def small(named_photos):
 
 @pytest.fixture
 def rows():
-    head = {"threads": 1, "runs": 3, "low": 1.0, "high": 9.0}
+    head = {"threads": 1, "runs": 3, "low": 16716.0, "high": 16954.0}
     made = [
         ("preprocessor", "small", "torch", 224, 224, 100, 7.5, 6.0, 1.5),
         ("encoder", "jpeg", "", 224, 224, None, None, 2.0, None),
-        ("preprocessor", "small", "torch", 1920, 1080, 100, 7.5, 90.0, 300.0),
+        ("preprocessor", "small", "torch", 1920, 1080, 9408155, 193503.0, 90.0, 2300.0),
         ("encoder", "jpeg", "", 1920, 1080, None, None, 60.0, 12.0),
+        ("task", "efficientnet_lite0", "torch", 1920, 1080, 4631000, 7677.0, 16954.0, 8.0),
     ]
     names = ["kind", "name", "runtime", "width", "height", "parameters", "macs_per_pixel"]
     names += ["milliseconds", "peak_megabytes"]
@@ -61,7 +64,7 @@ def test_an_encoder_in_another_process_has_its_time_counted_but_not_its_memory(s
 
 def test_ratios_are_of_the_same_picture(rows):
     made = with_ratios(rows)
-    assert made["times_jpeg"].to_list() == [3.0, None, 1.5, None]
+    assert made["times_jpeg"].to_list() == [3.0, None, 1.5, None, None]
     assert made.columns == [*SCHEMA, "times_jpeg"]
 
 
@@ -69,12 +72,26 @@ def test_files_hold_the_rows_and_json_the_conditions(rows, tmp_path):
     measured = Measured(with_ratios(rows), {"processor": "a fast one", "load": 0.1})
     measured.write(tmp_path / "found.csv")
     measured.write(tmp_path / "found.json")
-    assert pl.read_csv(tmp_path / "found.csv")["times_jpeg"].to_list() == [3.0, None, 1.5, None]
+    assert pl.read_csv(tmp_path / "found.csv")["times_jpeg"].to_list() == [
+        3.0,
+        None,
+        1.5,
+        None,
+        None,
+    ]
     read = json.loads((tmp_path / "found.json").read_text())
-    assert read["conditions"]["processor"] == "a fast one" and len(read["rows"]) == 4
+    assert read["conditions"]["processor"] == "a fast one" and len(read["rows"]) == 5
     with pytest.raises(TamisError, match=r"\.json or \.csv"):
         measured.write(tmp_path / "found.txt")
-    assert [table.row_count for table in measured.tables()] == [2, 2]
+
+
+def test_tables_show_costs_and_ratios_whole_in_80_columns(rows):
+    console = Console(width=80, file=io.StringIO())
+    for table in Measured(with_ratios(rows), {"processor": "a fast one"}).tables():
+        console.print(table)
+    shown = console.file.getvalue()
+    assert "90.0 (16,716-16,954)" in shown and "1.50" in shown
+    assert "…" not in shown and shown.count("small") == 4
 
 
 def test_unknown_names_are_refused_before_anything_is_measured():

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from rich.table import Table
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
 
 from tamis.bench.sweep import facts
 from tamis.codecs import get_codec
@@ -40,6 +41,9 @@ RUNS, SECONDS = 7, 10.0
 """Timed runs of each, and after how much processor time no further one begins."""
 THREADS = 1
 """Of networks; every encoder of this package takes one."""
+
+SHORT = {"onnxruntime": "onnx", "": "encoder"}
+"""How runtimes stand in tables."""
 
 SCHEMA: dict[str, type[pl.DataType]] = {
     "kind": pl.String,
@@ -85,11 +89,12 @@ class Measured:
         write_whole(path, text.encode())
 
     def tables(self) -> list[Table]:
-        """One table for each size of picture."""
-        return [
-            _table(part, f"{width}x{height}, {self.conditions['processor']}")
-            for (width, height), part in self.rows.group_by("width", "height", maintain_order=True)
-        ]
+        """For each size of picture, what each costs, and preprocessors in times of encoders."""
+        tables = []
+        for (width, height), part in self.rows.group_by("width", "height", maintain_order=True):
+            title = f"{width}x{height}, {self.conditions['processor']}, {THREADS} thread"
+            tables += [_costs(part, title), _ratios(part)]
+        return tables
 
 
 def check_suffix(path: Path) -> None:
@@ -220,27 +225,41 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _table(rows: pl.DataFrame, title: str) -> Table:
-    ratios = [column for column in rows.columns if column.startswith("times_")]
-    table = Table(title=f"{title}; processor time, median (fastest to slowest), {THREADS} thread")
-    for name in ("", "runs in", "parameters", "MACs/pixel", "ms", "peak MB"):
-        table.add_column(name, justify="left" if name in ("", "runs in") else "right")
-    for column in ratios:
-        table.add_column(f"x {column.removeprefix('times_')}", justify="right")
+def _costs(rows: pl.DataFrame, title: str) -> Table:
+    # No edges and one space between columns: all of it has room in 80 columns.
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.show_edge = False
+    table.add_column(no_wrap=True)
+    table.add_column("in", no_wrap=True)
+    ms = "ms of processor\n(fastest-slowest)"
+    for name in ("parameters", "MACs\n/pixel", ms, "peak\nMB"):
+        table.add_column(name, justify="right", no_wrap=True)
     last = None
     for row in rows.iter_rows(named=True):
         if last not in (None, row["kind"]):
             table.add_section()
         last = row["kind"]
+        spread = f"({_short(row['low'])}-{_short(row['high'])})"
         table.add_row(
             row["name"],
-            row["runtime"] or "encoder",
+            SHORT.get(row["runtime"], row["runtime"]),
             _number(row["parameters"]),
             _number(row["macs_per_pixel"]),
-            f"{_short(row['milliseconds'])} ({_short(row['low'])} to {_short(row['high'])})",
+            f"{_short(row['milliseconds'])} {spread}",
             _number(row["peak_megabytes"]),
-            *("" if row[c] is None else _short(row[c]) for c in ratios),
         )
+    return table
+
+
+def _ratios(rows: pl.DataFrame) -> Table:
+    encoders = [c.removeprefix("times_") for c in rows.columns if c.startswith("times_")]
+    table = Table(Column(no_wrap=True), "in", title="times of an encoder", box=SIMPLE_HEAD)
+    for name in encoders:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows.filter(kind="preprocessor").iter_rows(named=True):
+        times = [row[f"times_{name}"] for name in encoders]
+        runtime = SHORT.get(row["runtime"], row["runtime"])
+        table.add_row(row["name"], runtime, *(_short(t) for t in times))
     return table
 
 
