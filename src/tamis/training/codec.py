@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from rich.console import Console
 
 from tamis.learned.models import LearnedModel, create_model
@@ -22,24 +19,18 @@ from tamis.training.codec_monitor import (
     MeanLog,
     StepValues,
 )
-from tamis.training.codec_objective import CodecObjective, Cost
+from tamis.training.codec_objective import CodecObjective
 from tamis.training.codec_precision import train_in_bfloat16
 from tamis.training.codec_recipe import CodecRecipe, Rung, load_codec_recipe
 from tamis.training.fitting import (
-    clip_gradients,
     expand,
     fit,
     open_folder,
-    scheduled,
     use_threads,
     write_recipe,
 )
-from tamis.training.optimiser import optimiser
+from tamis.training.latent_training import LatentTraining
 from tamis.training.photos import Photos
-
-MEDIANS_EVERY = 100
-"""Steps between updates of the medians, which follow from the densities (Ballé 2018 trains them
-by a loss of their own; bisection finds them exactly)."""
 
 _console = Console(stderr=True, highlight=False)
 
@@ -60,57 +51,24 @@ class Crops:
             yield to_tensor(self.photos.batch(step, self.recipe.batch))
 
 
-class CodecTraining(L.LightningModule):
-    """The model, its loss and its optimiser.
+class CodecTraining(LatentTraining):
+    """The model and its loss.
 
     Attributes:
         model: what is trained.
-        values: what the last step leaves to log.
-        learning_rate: that of the last step; the schedule has moved on when it is logged.
     """
 
     def __init__(self, rung: Rung, model: LearnedModel, objective: CodecObjective) -> None:
-        super().__init__()
-        self.rung = rung
-        self.recipe = rung.recipe
+        super().__init__(rung.recipe, rung.fingerprint())
         self.model = model
         self.objective = objective
-        self.values = StepValues(0, 0, 0, 0)
-        self.learning_rate = 0.0
-        self._cost: Cost | None = None
 
     def training_step(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """The loss of one batch of crops, `(N, 3, H, W)`."""
-        if self.global_step % MEDIANS_EVERY == 0:
-            self.model.latents.density.update_medians()
-        # The noise of a step is its own, wherever a run was interrupted.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        self.begin(self.model.latents)
         cost = self.objective(self.model(x), x)
-        self._cost = Cost(*(value.detach() for value in cost))
+        self.values = StepValues(float(cost.loss), float(cost.bpp), float(cost.mse), 0)
         return cost.loss
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """See `fitting.clip_gradients`."""
-        clip = self.recipe.optimiser.clip
-        norm = clip_gradients(self.model.parameters(), clip, self.global_step)
-        assert self._cost is not None
-        self.learning_rate = float(optimizer.param_groups[0]["lr"])
-        loss, bpp, mse = (float(value) for value in self._cost)
-        self.values = StepValues(loss, bpp, mse, norm)
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The recipe's optimiser with its schedule."""
-        settings = self.recipe.optimiser
-        return scheduled(optimiser(self.model, settings), settings, self.recipe.steps)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the state is a state of."""
-        checkpoint["recipe"] = self.rung.fingerprint()
 
 
 def train_codec(

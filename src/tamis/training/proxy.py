@@ -1,12 +1,9 @@
 """Trains a learned codec to answer as another codec does, from a recipe; see `train_proxy`."""
 
 from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from rich.console import Console
 
 from tamis.card import CARD
@@ -14,20 +11,17 @@ from tamis.learned.models import create_model
 from tamis.proxies.learned import ConditionedModel
 from tamis.proxies.package import save
 from tamis.training.checkpoint import SaveState, read_state
-from tamis.training.codec import MEDIANS_EVERY
 from tamis.training.codec_init import read_weights, take_weights
 from tamis.training.codec_monitor import STEPS, MeanLog, StepValues
 from tamis.training.codec_precision import train_in_bfloat16
 from tamis.training.fitting import (
-    clip_gradients,
     expand,
     fit,
     open_folder,
-    scheduled,
     use_threads,
     write_recipe,
 )
-from tamis.training.optimiser import optimiser
+from tamis.training.latent_training import LatentTraining
 from tamis.training.photos import Photos
 from tamis.training.proxy_examples import Example, Examples
 from tamis.training.proxy_monitor import VALIDATION, ProxyValidation
@@ -35,52 +29,24 @@ from tamis.training.proxy_objective import gap
 from tamis.training.proxy_recipe import ProxyRecipe, load_proxy_recipe
 
 
-class ProxyTraining(L.LightningModule):
-    """The network, its loss and its optimiser.
+class ProxyTraining(LatentTraining):
+    """The network and its loss; the error in `values` is that to the codec's pictures.
 
     Attributes:
         network: what is trained.
-        values: what the last step leaves to log; its error is that to the codec's pictures.
-        learning_rate: that of the last step; the schedule has moved on when it is logged.
     """
 
     def __init__(self, recipe: ProxyRecipe, network: ConditionedModel) -> None:
-        super().__init__()
-        self.recipe = recipe
+        super().__init__(recipe, recipe.fingerprint())
+        self.recipe: ProxyRecipe
         self.network = network
-        self.values = StepValues(0, 0, 0, 0)
-        self.learning_rate = 0.0
 
     def training_step(self, example: Example, index: int) -> torch.Tensor:
         """The loss of one batch."""
-        if self.global_step % MEDIANS_EVERY == 0:
-            self.network.model.latents.density.update_medians()
-        # The noise of a step is its own, wherever a run was interrupted.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.global_step)
+        self.begin(self.network.model.latents)
         loss, mse, bpp = gap(self.recipe, self.network(example.x, example.strength), example)
         self.values = StepValues(float(loss), float(bpp), float(mse), 0)
         return loss
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """See `fitting.clip_gradients`."""
-        clip = self.recipe.optimiser.clip
-        norm = clip_gradients(self.network.parameters(), clip, self.global_step)
-        self.learning_rate = float(optimizer.param_groups[0]["lr"])
-        self.values = self.values._replace(gradient_norm=norm)
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """The recipe's optimiser with its schedule."""
-        settings = self.recipe.optimiser
-        return scheduled(optimiser(self.network, settings), settings, self.recipe.steps)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say what the state is a state of."""
-        checkpoint["recipe"] = self.recipe.fingerprint()
 
 
 def train_proxy(
