@@ -53,12 +53,9 @@ class Avif(Codec):
         """AV1's luma AC step at `quality`, grey levels: libavif's quantizer, libaom's index."""
         quantizer = ((100 - quality) * 63 + 50) // 100
         index = {62: 249, 63: 255}.get(quantizer, 4 * quantizer)
-        knots = list(_STEPS)
-        right = min(bisect_right(knots, index), len(knots) - 1)
-        (low, high), (a, b) = (
-            knots[right - 1 : right + 1],
-            list(_STEPS.values())[right - 1 : right + 1],
-        )
+        knots = list(_STEPS.items())
+        right = min(bisect_right(list(_STEPS), index), len(knots) - 1)
+        (low, a), (high, b) = knots[right - 1 : right + 1]
         part = (index - low) / (high - low)
         return (a * (b / a) ** part if high == 255 else a + part * (b - a)) / 8
 
