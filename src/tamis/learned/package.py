@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as from_safetensors
 from safetensors.numpy import save as to_safetensors
+from torch import nn
 
 from tamis import __version__
 from tamis.card import CARD, SAFETENSORS, sha256
@@ -157,15 +158,24 @@ def _description(name: str, n: int, m: int, context_channels: int | None) -> str
     return json.dumps(values, sort_keys=True)
 
 
-def _half(model: LearnedModel) -> Tensors:
-    """The model's weights as float16."""
+def half_weights(model: nn.Module) -> Tensors:
+    """The weights of `model` as float16, by name.
+
+    Raises:
+        TamisError: a weight that float16 cannot hold.
+    """
     tensors: Tensors = {}
     for name, value in model.state_dict().items():
         half = value.detach().cpu().half()
         if not torch.isfinite(half).all():
             raise TamisError(f"{name} holds values that float16 cannot; the model cannot be saved")
-        tensors[WEIGHTS + name] = half.contiguous().numpy()
+        tensors[name] = half.contiguous().numpy()
     return tensors
+
+
+def _half(model: LearnedModel) -> Tensors:
+    """The model's weights as float16, under their names in the file."""
+    return {WEIGHTS + name: value for name, value in half_weights(model).items()}
 
 
 def _model(

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from pydantic import Field
 from safetensors import SafetensorError
+from safetensors.numpy import save as to_safetensors
 from safetensors.torch import load as from_safetensors
-from safetensors.torch import save as to_safetensors
 
 from tamis import __version__
 from tamis.card import CARD, SAFETENSORS, ModelCard, sha256
@@ -17,6 +17,7 @@ from tamis.codecs import Codec, get_codec
 from tamis.errors import CorruptFileError, TamisError
 from tamis.learned.complexity import complexity
 from tamis.learned.models import create_model
+from tamis.learned.package import half_weights
 from tamis.mirror import write_whole
 from tamis.proxies.learned import ConditionedModel, LearnedProxy
 
@@ -64,11 +65,7 @@ def save(
         TamisError: a weight that float16 cannot hold.
     """
     network = proxy.network
-    tensors = {name: value.detach().cpu().half() for name, value in network.state_dict().items()}
-    for name, value in tensors.items():
-        if not torch.isfinite(value).all():
-            raise TamisError(f"{name} holds values that float16 cannot; the proxy cannot be saved")
-    content = to_safetensors({name: value.contiguous() for name, value in tensors.items()})
+    content = to_safetensors(half_weights(network))
     cost = complexity(network.model)
     card = ProxyCard(
         name=directory.resolve().name,
